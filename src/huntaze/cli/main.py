@@ -1,0 +1,5 @@
+"""The `huntaze` command."""
+
+
+def main() -> None:
+    """Entry point."""
