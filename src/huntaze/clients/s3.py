@@ -1,0 +1,130 @@
+"""The object store on Amazon S3 and whatever speaks its protocol."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from huntaze.clients.object_store import NoSuchObject, ObjectInfo, StorageAway, changed
+from huntaze.pipelines.errors import Permanent
+from huntaze.settings import S3Settings
+
+_GONE = {"404", "NoSuchKey", "NotFound"}
+_CHANGED = {"412", "PreconditionFailed"}
+_DENIED = {"403", "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"}
+_NO_BUCKET = {"NoSuchBucket"}
+
+
+class S3ObjectStore:
+    """One bucket. Safe to share between threads; not between processes."""
+
+    def __init__(self, settings: S3Settings) -> None:
+        secret = settings.secret_access_key
+        self._bucket = settings.bucket
+        self._region = settings.region
+        # A session of our own: boto3's module-level default is shared state.
+        self._client = boto3.session.Session().client(
+            "s3",
+            endpoint_url=settings.endpoint_url,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key_id,
+            aws_secret_access_key=None if secret is None else secret.get_secret_value(),
+            config=Config(
+                signature_version="s3v4",
+                connect_timeout=3,
+                read_timeout=20,
+                retries={"mode": "standard", "max_attempts": 3},
+                max_pool_connections=32,
+                tcp_keepalive=True,
+                s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
+                # Newer defaults add a CRC that a browser's plain PUT to a presigned URL cannot know.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    @contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        """The one table from the vendor's errors to ours."""
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in _GONE:
+                raise NoSuchObject(key) from error
+            if code in _CHANGED:
+                raise changed(key) from error
+            if code in _NO_BUCKET:
+                message = f"The bucket {self._bucket} does not exist; make it, or set HUNTAZE_S3_BUCKET."
+                raise Permanent("storage.no_bucket", message) from error
+            if code in _DENIED:
+                message = f"The object store refuses these credentials for bucket {self._bucket}."
+                raise Permanent("storage.denied", message) from error
+            raise StorageAway(f"The object store answered {code or 'with an error'}.") from error
+        except BotoCoreError as error:
+            raise StorageAway(f"The object store does not answer ({type(error).__name__}).") from error
+
+    def head(self, key: str) -> ObjectInfo:
+        with self._translated(key):
+            return _info(key, self._client.head_object(Bucket=self._bucket, Key=key))
+
+    def read(self, key: str) -> bytes:
+        with self._translated(key):
+            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            return body
+
+    def read_range(self, key: str, start: int, end: int, *, etag: str | None = None) -> bytes:
+        if end <= start:
+            return b""
+        condition = {} if etag is None else {"IfMatch": f'"{etag}"'}
+        with self._translated(key):
+            answer = self._client.get_object(
+                Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end - 1}", **condition
+            )
+            body: bytes = answer["Body"].read()
+            return body
+
+    def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo:
+        with self._translated(key):
+            answer = self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
+            return ObjectInfo(key, len(body), answer["ETag"].strip('"'), content_type)
+
+    def presign_put(self, key: str, size: int, content_type: str, expires_s: int) -> str:
+        params = {"Bucket": self._bucket, "Key": key, "ContentLength": size, "ContentType": content_type}
+        return str(self._client.generate_presigned_url("put_object", Params=params, ExpiresIn=expires_s))
+
+    def presign_get(self, key: str, expires_s: int) -> str:
+        params = {"Bucket": self._bucket, "Key": key}
+        return str(self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_s))
+
+    def check(self) -> None:
+        with self._translated(""):
+            try:
+                self._client.head_bucket(Bucket=self._bucket)
+            except ClientError as error:
+                if str(error.response.get("Error", {}).get("Code", "")) not in _GONE:
+                    raise
+                message = f"The bucket {self._bucket} does not exist; make it, or set HUNTAZE_S3_BUCKET."
+                raise Permanent("storage.no_bucket", message) from error
+
+    def ensure_bucket(self) -> None:
+        """Makes the bucket if it is not there: for the embedded store and for tests."""
+        try:
+            self.check()
+        except Permanent as error:
+            if error.code != "storage.no_bucket":
+                raise
+            where = {} if self._region == "us-east-1" else {"LocationConstraint": self._region}
+            extra: dict[str, Any] = {"CreateBucketConfiguration": where} if where else {}
+            with self._translated(""):
+                self._client.create_bucket(Bucket=self._bucket, **extra)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _info(key: str, answer: dict[str, Any]) -> ObjectInfo:
+    return ObjectInfo(key, int(answer["ContentLength"]), answer["ETag"].strip('"'), answer.get("ContentType", ""))

@@ -1,0 +1,94 @@
+"""All SQL of uploads and their analyses."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from huntaze.models import event_store
+from huntaze.models.content import Content, ContentTask, TaskStatus
+from huntaze.models.jobs import Job, JobState
+
+# How much of a task's progress each of its jobs stands for: (start, width).
+_SHARE = {"video.extract": (0.0, 0.6), "video.analyze": (0.6, 0.4)}
+
+
+def get_task(session: Session, task_id: uuid.UUID, creator_id: uuid.UUID) -> tuple[ContentTask, Content] | None:
+    """A task and its content, if they are this creator's."""
+    query = select(ContentTask, Content).join(Content, Content.id == ContentTask.content_id)
+    row = session.execute(query.where(ContentTask.id == task_id, ContentTask.creator_id == creator_id)).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def load_task(session: Session, task_id: uuid.UUID) -> tuple[ContentTask, Content]:
+    """A task and its content for the job that works on it. Raises NoResultFound."""
+    query = select(ContentTask, Content).join(Content, Content.id == ContentTask.content_id)
+    row = session.execute(query.where(ContentTask.id == task_id)).one()
+    return row[0], row[1]
+
+
+def find_content(
+    session: Session, creator_id: uuid.UUID, *, id: uuid.UUID | None = None, object_key: str | None = None
+) -> Content | None:
+    """One content of the creator, by id or by object key."""
+    query = select(Content).where(Content.creator_id == creator_id)
+    query = query.where(Content.id == id) if id is not None else query.where(Content.object_key == object_key)
+    return session.scalars(query).one_or_none()
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What `video.extract` leaves behind, as JSON-ready values; the fields are the columns of ContentTask."""
+
+    media: Mapping[str, Any]
+    keyframes: list[dict[str, Any]]
+    artifacts: Mapping[str, str]
+    reading: Mapping[str, int]
+
+
+def save_extraction(session: Session, task_id: uuid.UUID, extracted: Extracted) -> ContentTask:
+    """Stores facts, times and artifact keys of the frames."""
+    task = session.get_one(ContentTask, task_id, with_for_update=True)
+    task.status = TaskStatus.PROCESSING
+    task.media, task.keyframes = dict(extracted.media), extracted.keyframes
+    task.artifacts, task.reading = dict(extracted.artifacts), dict(extracted.reading)
+    task.progress = _SHARE["video.analyze"][0]
+    return task
+
+
+def save_analysis(session: Session, task_id: uuid.UUID, analysis: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
+    """Stores the report and what it cost, and tells the creator."""
+    task = session.get_one(ContentTask, task_id, with_for_update=True)
+    task.status, task.progress = TaskStatus.SUCCEEDED, 1.0
+    task.analysis, task.usage = dict(analysis), dict(usage)
+    task.error_code = task.error_message = None
+    session.flush()
+    data = {"video_id": str(task.id), "content_id": str(task.content_id), "summary": analysis.get("summary")}
+    event_store.emit(session, task.creator_id, "video.analyzed", task.id, data)
+
+
+def follow_job(session: Session, job: Job) -> None:
+    """Keeps the creator's view in step with its job: progress, failure, cancellation, replay."""
+    if job.subject_id is None:
+        return
+    task = session.get(ContentTask, job.subject_id, with_for_update=True)
+    if task is None or task.status == TaskStatus.SUCCEEDED:
+        return
+    task.job_id = job.id
+    task.error_code = task.error_message = None
+    start, width = _SHARE[job.kind]
+    task.progress = start + width * job.progress
+    if job.state == JobState.FAILED:
+        task.status, task.error_code, task.error_message = TaskStatus.FAILED, job.error_code, job.error_message
+        data = {"video_id": str(task.id), "error": {"code": job.error_code, "message": job.error_message}}
+        event_store.emit(session, task.creator_id, "video.failed", task.id, data)
+    elif job.state == JobState.CANCELLED:
+        task.status = TaskStatus.CANCELLED
+    elif job.state == JobState.RUNNING:
+        task.status = TaskStatus.PROCESSING
+    else:
+        task.status = TaskStatus.QUEUED
+    session.flush()

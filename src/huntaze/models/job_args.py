@@ -1,0 +1,44 @@
+"""What each kind of job is given: frozen, versioned, JSON both ways."""
+
+import uuid
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class JobArgs(BaseModel):
+    """The arguments of one kind. A change that old rows do not survive raises `version`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+
+
+class VideoExtract(JobArgs):
+    """Take frames out of a video and lay them on a grid."""
+
+    kind: ClassVar[str] = "video.extract"
+
+    task_id: uuid.UUID  # the ContentTask
+    cells: Literal[1, 4, 9, 16] = 9
+
+
+class VideoAnalyze(JobArgs):
+    """Show the grid to the vision model and store its report."""
+
+    kind: ClassVar[str] = "video.analyze"
+
+    task_id: uuid.UUID
+
+
+class EventsPlace(JobArgs):
+    """Give positions to events that the live fan-out missed."""
+
+    kind: ClassVar[str] = "events.place"
+
+
+class Noop(JobArgs):
+    """Nothing at all, through the whole engine: what the benchmarks and `doctor` send."""
+
+    kind: ClassVar[str] = "noop"

@@ -1,0 +1,116 @@
+"""The dispatcher's SQL: due rows out to the broker, lost rows back. Any number of dispatchers may run at once."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from huntaze.models import job_store
+from huntaze.models.jobs import AttemptOutcome, Job, JobAttempt, JobState
+
+MAX_CRASHES = 3  # a job that took its worker down this often is a poison pill
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What a message carries: which row is ready, and where its kind is run."""
+
+    job_id: uuid.UUID
+    kind: str
+    queue: str
+
+
+# SKIP LOCKED: two dispatchers share the backlog instead of waiting for one another. The broker is kept shallow,
+# because what lies there can no longer be put in order.
+_DISPATCH = text("""
+    WITH room AS (
+        SELECT greatest(:depth - count(*), 0) AS free
+        FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND queue = :queue LIMIT :depth) AS queued
+    ), due AS (
+        SELECT id FROM jobs
+        WHERE state = 'waiting' AND queue = :queue AND run_at <= clock_timestamp()
+        ORDER BY priority, run_at, id
+        LIMIT (SELECT free FROM room)
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE jobs SET state = 'queued', queued_at = clock_timestamp()
+    FROM due WHERE jobs.id = due.id
+    RETURNING jobs.id, jobs.kind, jobs.queue
+""")
+
+
+def take_due(session: Session, queue: str, depth: int) -> list[Hint]:
+    """waiting -> queued for the due jobs of a queue, until `depth` of its jobs are with the broker."""
+    rows = session.execute(_DISPATCH, {"queue": queue, "depth": depth})
+    return [Hint(row.id, row.kind, row.queue) for row in rows]
+
+
+_OVERDUE = text("""
+    UPDATE jobs SET queued_at = clock_timestamp()
+    WHERE id IN (
+        SELECT id FROM jobs
+        WHERE state = 'queued' AND queued_at < clock_timestamp() - make_interval(secs => :older_s)
+        ORDER BY queued_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, kind, queue
+""")
+
+
+def take_overdue(session: Session, older_s: float, limit: int = 1000) -> list[Hint]:
+    """Queued jobs whose hint nobody followed for `older_s` seconds: they are to be sent again."""
+    rows = session.execute(_OVERDUE, {"older_s": older_s, "limit": limit})
+    return [Hint(row.id, row.kind, row.queue) for row in rows]
+
+
+def rescue(session: Session, limit: int = 100) -> list[Job]:
+    """running -> waiting for jobs whose lease ran out, counting a crash; the third shelves the job as `crashed`."""
+    expired = session.scalars(
+        select(Job)
+        .where(Job.state == JobState.RUNNING, Job.lease_until < func.clock_timestamp())
+        .order_by(Job.lease_until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for job in expired:
+        _end_crashed(session, job)
+    if expired:
+        job_store.wake_dispatcher(session)
+    return list(expired)
+
+
+def _end_crashed(session: Session, job: Job) -> None:
+    session.execute(
+        update(JobAttempt)
+        .where(JobAttempt.job_id == job.id, JobAttempt.attempt == job.attempt)
+        .values(
+            ended_at=func.clock_timestamp(),
+            outcome=AttemptOutcome.CRASHED,
+            error_code="crashed",
+            error=f"The lease of {job.worker} ran out.",
+        )
+    )
+    now = job_store.db_now(session)
+    job.crashes += 1
+    cancelled = job.cancel_requested_at is not None
+    job.lease_until = job.worker = None
+    if cancelled:
+        job_store.end_now(session, job, JobState.CANCELLED)
+    elif job.crashes >= MAX_CRASHES:
+        job.error_code = "crashed"
+        job.error_message = f"The worker died {job.crashes} times while it ran this job."
+        job_store.end_now(session, job, JobState.FAILED)
+    else:
+        job.run_at, job.state = now, JobState.WAITING
+        session.flush()
+    job_store.follow(session, job)
+
+
+def seconds_to_next_due(session: Session) -> float | None:
+    """Seconds until the earliest waiting job is due (negative: overdue). None: nothing waits."""
+    query = select(func.extract("epoch", func.min(Job.run_at) - func.clock_timestamp())).where(
+        Job.state == JobState.WAITING
+    )
+    seconds: Any = session.execute(query).scalar_one()
+    return None if seconds is None else float(seconds)

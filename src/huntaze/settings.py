@@ -1,0 +1,213 @@
+"""Settings: read once, at the door, from the environment and from `.env`; frozen from then on.
+
+Every variable is declared here with what it means and an example; `.env.example` and the errors are made from that.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """The environment does not describe a fleet. The message names each variable, what is expected and an example."""
+
+
+def _starts_with(*schemes: str) -> Any:
+    def check(value: SecretStr | str) -> SecretStr | str:
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not plain.startswith(schemes):
+            raise ValueError(f"must start with {' or '.join(schemes)}")
+        return value
+
+    return AfterValidator(check)
+
+
+HttpUrl = Annotated[str, _starts_with("http://", "https://")]
+
+
+class _Group(BaseSettings):
+    """One prefix of variables."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=".env", env_file_encoding="utf-8")
+
+
+class DatabaseSettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_DATABASE_")
+
+    url: Annotated[SecretStr, _starts_with("postgresql+psycopg://", "postgresql://")] = Field(
+        description="PostgreSQL 16 or newer, as a URL",
+        examples=["postgresql://huntaze:secret@db.internal:5432/huntaze"],
+    )
+    pool_size: int = Field(
+        5, ge=1, le=200, description="connections a process keeps; as many again in a rush", examples=[5]
+    )
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The URL with the driver named, as SQLAlchemy wants it."""
+        return self.url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @property
+    def libpq_url(self) -> str:
+        """The URL without the driver, as psycopg wants it."""
+        return self.url.get_secret_value().replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+class RedisSettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_REDIS_")
+
+    url: Annotated[SecretStr, _starts_with("redis://", "rediss://")] = Field(
+        description="Redis 7 or Valkey 8 or newer: the broker", examples=["redis://:secret@redis.internal:6379/0"]
+    )
+    prefix: str = Field(
+        "huntaze:", min_length=1, max_length=64, description="before every key of the fleet", examples=["huntaze:"]
+    )
+
+
+class S3Settings(_Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_S3_")
+
+    bucket: str = Field(
+        min_length=3, max_length=63, description="the bucket of uploads and artifacts", examples=["huntaze-media"]
+    )
+    endpoint_url: HttpUrl | None = Field(
+        None, description="of an S3-compatible store; unset for Amazon S3", examples=["https://s3.internal:9000"]
+    )
+    region: str = Field("us-east-1", description="the bucket's region", examples=["eu-west-3"])
+    access_key_id: str | None = Field(
+        None, description="unset: the instance's or task's role", examples=["AKIAIOSFODNN7EXAMPLE"]
+    )
+    secret_access_key: SecretStr | None = Field(
+        None, description="goes with HUNTAZE_S3_ACCESS_KEY_ID", examples=["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"]
+    )
+
+
+class AISettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_AI_")
+
+    base_url: HttpUrl = Field(
+        description="an OpenAI-style server; /chat/completions is put behind it",
+        examples=["https://my-resource.openai.azure.com/openai/v1"],
+    )
+    api_key: SecretStr | None = Field(None, description="sent as api-key and as bearer", examples=["0123456789abcdef"])
+    model: str = Field("Phi-4-multimodal-instruct", description="model or deployment name", examples=["vision"])
+    input_micro_usd_per_million: int = Field(
+        80_000, ge=0, description="price of a million input tokens, in millionths of a dollar", examples=[80_000]
+    )
+    output_micro_usd_per_million: int = Field(
+        320_000, ge=0, description="price of a million output tokens, in millionths of a dollar", examples=[320_000]
+    )
+    timeout_s: float = Field(120.0, gt=0, le=600, description="seconds for a whole call", examples=[120])
+
+
+class ApiSettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_API_")
+
+    host: str = Field("127.0.0.1", description="address the API binds", examples=["10.0.0.5"])
+    port: int = Field(8000, ge=1, le=65535, description="port the API binds", examples=[8000])
+    max_upload_bytes: int = Field(
+        20 * 1024**3, ge=1, description="largest upload that gets a URL, in bytes", examples=[21_474_836_480]
+    )
+
+
+class WorkerSettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_WORKER_")
+
+    lease_s: float = Field(30.0, ge=1, le=600, description="seconds a silent worker keeps its job", examples=[30])
+    grace_s: float = Field(
+        25.0, ge=0, le=3600, description="seconds that running jobs get to finish at a stop", examples=[25]
+    )
+    queued_timeout_s: float = Field(
+        60.0, ge=1, le=3600, description="seconds after which a queued job is sent again", examples=[60]
+    )
+    queue_depth: int = Field(
+        200, ge=1, le=100_000, description="most jobs of a queue that lie with the broker", examples=[200]
+    )
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR", examples=["INFO"]
+    )
+
+
+class FlowerSettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_FLOWER_")
+
+    host: str = Field("127.0.0.1", description="address Flower binds", examples=["127.0.0.1"])
+    port: int = Field(5555, ge=1, le=65535, description="port Flower binds", examples=[5555])
+    user: str = Field("ops", description="name for Flower's login", examples=["ops"])
+    password: SecretStr | None = Field(
+        None,
+        min_length=8,
+        description="password for Flower's login; Flower does not start without",
+        examples=["s3cret-s3cret"],
+    )
+
+
+GROUPS: dict[str, type[_Group]] = {
+    "database": DatabaseSettings,
+    "redis": RedisSettings,
+    "s3": S3Settings,
+    "ai": AISettings,
+    "api": ApiSettings,
+    "worker": WorkerSettings,
+    "flower": FlowerSettings,
+}
+
+
+class Settings(BaseModel):
+    """All groups. A door that does without a store asks `load` for its groups alone."""
+
+    model_config = ConfigDict(frozen=True)
+    COMMON: ClassVar[tuple[str, ...]] = ("database", "redis", "s3", "ai", "api", "worker", "flower")
+
+    database: DatabaseSettings
+    redis: RedisSettings
+    s3: S3Settings
+    ai: AISettings
+    api: ApiSettings
+    worker: WorkerSettings
+    flower: FlowerSettings
+
+
+def load() -> Settings:
+    """Reads the environment and `.env` of the working directory. Raises SettingsError, naming all that is wrong."""
+    groups: dict[str, _Group] = {}
+    problems: list[str] = []
+    for name, group in GROUPS.items():
+        try:
+            groups[name] = group()
+        except ValidationError as error:
+            problems += [_explain(group, problem) for problem in error.errors()]
+    if problems:
+        raise SettingsError("\n".join(["The settings are not usable:", *problems, "All variables: .env.example"]))
+    return Settings.model_validate(groups)
+
+
+def variable(group: type[_Group], field: str) -> str:
+    """The environment variable of a field."""
+    return f"{group.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def _explain(group: type[_Group], problem: Mapping[str, Any]) -> str:
+    field = str(problem["loc"][0])
+    info = group.model_fields[field]
+    trouble = "is not set" if problem["type"] == "missing" else str(problem["msg"]).removeprefix("Value error, ")
+    example = (info.examples or [""])[0]
+    return f"  {variable(group, field)}: {trouble}. Expected: {info.description}. Example: {example}"
+
+
+def example_file() -> str:
+    """The text of `.env.example`: every variable, what it means, its default or an example."""
+    lines = [
+        "# Every variable of the fleet. Made from src/huntaze/settings.py (make env-example).",
+        "# `huntaze up` needs none of them: what is not set here is embedded.",
+    ]
+    for group in GROUPS.values():
+        lines.append("")
+        for field, info in group.model_fields.items():
+            required = info.is_required()
+            value = (info.examples or [""])[0] if required or info.default is None else info.default
+            lines.append(f"# {info.description}{' (required)' if required else ''}")
+            lines.append(f"#{variable(group, field)}={value}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,266 @@
+"""The life of a job, transition by transition."""
+
+import uuid
+
+import pytest
+from sqlalchemy import text
+
+from huntaze.models import job_dispatch, job_store
+from huntaze.models.database import Sessions
+from huntaze.models.job_args import Noop
+from huntaze.models.job_store import AttemptEnd, LeaseLost
+from huntaze.models.jobs import Job, JobState
+from huntaze.models.users import User
+from huntaze.pipelines.errors import Permanent
+
+END = AttemptEnd(stages=[])
+ERROR = AttemptEnd(stages=[], error_code="x.broken", error_message="It broke.", trace="Traceback ...")
+
+
+def enqueue(sessions: Sessions, **options: object) -> uuid.UUID:
+    with sessions.begin() as session:
+        return job_store.enqueue(session, Noop(), **options).job.id  # type: ignore[arg-type]
+
+
+def dispatch(sessions: Sessions) -> list[uuid.UUID]:
+    with sessions.begin() as session:
+        return [hint.job_id for hint in job_dispatch.take_due(session, "default", 100)]
+
+
+def claim(sessions: Sessions, job_id: uuid.UUID, worker: str = "a/1", lease_s: float = 30) -> Job | None:
+    with sessions.begin() as session:
+        return job_store.claim(session, job_id, worker, lease_s)
+
+
+def running(sessions: Sessions, lease_s: float = 30, **options: object) -> Job:
+    job_id = enqueue(sessions, **options)
+    dispatch(sessions)
+    job = claim(sessions, job_id, lease_s=lease_s)
+    assert job is not None
+    return job
+
+
+def read(sessions: Sessions, job_id: uuid.UUID) -> Job:
+    with sessions() as session:
+        return session.get_one(Job, job_id)
+
+
+def outcomes(sessions: Sessions, job_id: uuid.UUID) -> list[str | None]:
+    with sessions() as session:
+        return [attempt["outcome"] for attempt in job_store.attempts_of(session, job_id)]
+
+
+def test_the_straight_way(sessions: Sessions) -> None:
+    job = running(sessions)
+    assert (job.state, job.attempt, job.worker) == (JobState.RUNNING, 1, "a/1")
+    with sessions.begin() as session:
+        job_store.succeed(session, job.id, 1, AttemptEnd([{"name": "look", "seconds": 0.5}]), {"n": 1})
+    done = read(sessions, job.id)
+    assert (done.state, done.progress, done.result, done.lease_until) == (JobState.SUCCEEDED, 1.0, {"n": 1}, None)
+    assert outcomes(sessions, job.id) == ["succeeded"]
+
+
+def test_a_duplicate_message_finds_nothing(sessions: Sessions) -> None:
+    job = running(sessions)
+    assert claim(sessions, job.id) is None
+
+
+def test_a_job_that_is_not_due_stays(sessions: Sessions) -> None:
+    with sessions.begin() as session:
+        later = session.execute(text("SELECT now() + interval '1 hour'")).scalar_one()
+    enqueue(sessions, run_at=later)
+    assert dispatch(sessions) == []
+    with sessions() as session:
+        assert 3500 < (job_dispatch.seconds_to_next_due(session) or 0) < 3600
+
+
+def test_the_broker_is_kept_shallow_and_the_urgent_go_first(sessions: Sessions) -> None:
+    ordinary = [enqueue(sessions) for _ in range(3)]
+    urgent = enqueue(sessions, priority=-1)
+    with sessions.begin() as session:
+        taken = [hint.job_id for hint in job_dispatch.take_due(session, "default", 2)]
+    assert set(taken) == {urgent, ordinary[0]}
+    with sessions.begin() as session:
+        assert job_dispatch.take_due(session, "default", 2) == []
+
+
+def test_two_dispatchers_share_the_backlog(sessions: Sessions) -> None:
+    ids = {enqueue(sessions) for _ in range(4)}
+    with sessions.begin() as one, sessions.begin() as other:
+        first = {hint.job_id for hint in job_dispatch.take_due(one, "default", 2)}
+        second = {hint.job_id for hint in job_dispatch.take_due(other, "default", 4)}
+    assert first | second == ids
+    assert not first & second
+
+
+def test_the_fence_stops_who_lost_the_lease(sessions: Sessions) -> None:
+    job = running(sessions, lease_s=0)
+    with sessions.begin() as session:
+        assert [rescued.id for rescued in job_dispatch.rescue(session)] == [job.id]
+    dispatch(sessions)
+    again = claim(sessions, job.id, "b/1")
+    assert again is not None
+    assert (again.attempt, again.crashes) == (2, 1)
+    with pytest.raises(LeaseLost), sessions.begin() as session:
+        job_store.succeed(session, job.id, 1, END)
+    with sessions.begin() as session:
+        assert not job_store.report_progress(session, job.id, 1, 0.5, "look")
+        assert job_store.renew(session, {job.id: 1}, 30) == {}
+        assert job_store.renew(session, {job.id: 2}, 30) == {job.id: False}
+    with sessions.begin() as session:
+        job_store.succeed(session, job.id, 2, END)
+    assert outcomes(sessions, job.id) == ["crashed", "succeeded"]
+
+
+def test_a_live_lease_is_left_alone(sessions: Sessions) -> None:
+    running(sessions, lease_s=30)
+    with sessions.begin() as session:
+        assert job_dispatch.rescue(session) == []
+
+
+def test_the_third_crash_shelves(sessions: Sessions) -> None:
+    job = running(sessions, lease_s=0)
+    for _ in range(2):
+        with sessions.begin() as session:
+            job_dispatch.rescue(session)
+        dispatch(sessions)
+        claim(sessions, job.id, lease_s=0)
+    with sessions.begin() as session:
+        job_dispatch.rescue(session)
+    shelved = read(sessions, job.id)
+    assert (shelved.state, shelved.error_code, shelved.crashes) == (JobState.FAILED, "crashed", 3)
+    assert outcomes(sessions, job.id) == ["crashed"] * 3
+
+
+def test_errors_are_retried_at_run_at_until_the_attempts_are_used_up(sessions: Sessions) -> None:
+    job = running(sessions)
+    for attempt in range(1, job.max_attempts):
+        with sessions.begin() as session:
+            waiting = job_store.retry_later(session, job.id, attempt, ERROR, 0)
+        assert (waiting.state, waiting.errors, waiting.error_code) == (JobState.WAITING, attempt, "x.broken")
+        assert dispatch(sessions) == [job.id]
+        claim(sessions, job.id)
+    with sessions.begin() as session:
+        last = job_store.retry_later(session, job.id, job.max_attempts, ERROR, 0)
+    assert (last.state, last.error_message) == (JobState.FAILED, "It broke.")
+    assert outcomes(sessions, job.id) == ["retried"] * (job.max_attempts - 1) + ["failed"]
+
+
+def test_a_retry_waits_for_its_time(sessions: Sessions) -> None:
+    job = running(sessions)
+    with sessions.begin() as session:
+        job_store.retry_later(session, job.id, 1, ERROR, 60)
+    assert dispatch(sessions) == []
+
+
+def test_a_permanent_error_goes_to_the_shelf_and_a_replay_revives_it(sessions: Sessions) -> None:
+    job = running(sessions)
+    with sessions.begin() as session:
+        job_store.fail(session, job.id, 1, ERROR)
+    assert read(sessions, job.id).state == JobState.FAILED
+    with sessions.begin() as session:
+        revived = job_store.replay(session, job.id)
+    assert revived is not None
+    assert (revived.state, revived.errors, revived.error_code, revived.finished_at) == (JobState.WAITING, 0, None, None)
+    assert dispatch(sessions) == [job.id]
+    again = claim(sessions, job.id)
+    assert again is not None
+    assert again.attempt == 2, "the fencing token never goes down"
+
+
+def test_only_the_shelf_is_replayed(sessions: Sessions) -> None:
+    job_id = enqueue(sessions)
+    with sessions.begin() as session, pytest.raises(Permanent, match="not_failed"):
+        job_store.replay(session, job_id)
+
+
+def test_hand_back_costs_nothing_and_fences(sessions: Sessions) -> None:
+    job = running(sessions)
+    with sessions.begin() as session:
+        assert job_store.hand_back(session, "b") == []
+        assert job_store.hand_back(session, "a") == [job.id]
+    back = read(sessions, job.id)
+    assert (back.state, back.errors, back.crashes) == (JobState.WAITING, 0, 0)
+    with pytest.raises(LeaseLost), sessions.begin() as session:
+        job_store.succeed(session, job.id, 1, END)
+    assert dispatch(sessions) == [job.id]
+    assert outcomes(sessions, job.id) == ["handed_back"]
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_cancel_before_it_runs(sessions: Sessions, queued: bool) -> None:
+    job_id = enqueue(sessions)
+    if queued:
+        dispatch(sessions)
+    with sessions.begin() as session:
+        cancelled = job_store.cancel(session, job_id)
+    assert cancelled is not None
+    assert cancelled.state == JobState.CANCELLED
+    assert claim(sessions, job_id) is None
+
+
+def test_cancel_while_it_runs_is_seen_by_the_holder(sessions: Sessions) -> None:
+    job = running(sessions)
+    with sessions.begin() as session:
+        job_store.cancel(session, job.id)
+    assert read(sessions, job.id).state == JobState.RUNNING
+    with sessions.begin() as session:
+        assert job_store.renew(session, {job.id: 1}, 30) == {job.id: True}
+        job_store.stop_cancelled(session, job.id, 1, END)
+    assert read(sessions, job.id).state == JobState.CANCELLED
+
+
+def test_a_crash_after_a_cancel_ends_cancelled(sessions: Sessions) -> None:
+    job = running(sessions, lease_s=0)
+    with sessions.begin() as session:
+        job_store.cancel(session, job.id)
+    with sessions.begin() as session:
+        job_dispatch.rescue(session)
+    assert read(sessions, job.id).state == JobState.CANCELLED
+
+
+def test_a_lost_hint_is_sent_again(sessions: Sessions) -> None:
+    job_id = enqueue(sessions)
+    dispatch(sessions)
+    with sessions.begin() as session:
+        assert job_dispatch.take_overdue(session, 60) == []
+        assert [hint.job_id for hint in job_dispatch.take_overdue(session, 0)] == [job_id]
+
+
+def test_a_dedupe_key_stands_for_one_request(sessions: Sessions) -> None:
+    with sessions.begin() as session:
+        first = job_store.enqueue(session, Noop(), dedupe_key="k", fingerprint="f")
+    with sessions.begin() as session:
+        second = job_store.enqueue(session, Noop(), dedupe_key="k", fingerprint="f")
+    assert (first.created, second.created) == (True, False)
+    assert first.job.id == second.job.id
+    with sessions.begin() as session, pytest.raises(job_store.KeyReused):
+        job_store.enqueue(session, Noop(), dedupe_key="k", fingerprint="another")
+
+
+def test_another_creators_job_does_not_exist(sessions: Sessions, creator: User) -> None:
+    job_id = enqueue(sessions, creator_id=creator.id)
+    stranger = uuid.uuid4()
+    with sessions.begin() as session:
+        assert job_store.get(session, job_id, stranger) is None
+        assert job_store.cancel(session, job_id, stranger) is None
+        assert job_store.replay(session, job_id, stranger) is None
+        assert job_store.search(session, creator_id=stranger) == []
+        assert [job.id for job in job_store.search(session, creator_id=creator.id)] == [job_id]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "UPDATE jobs SET state = 'running'",
+        "UPDATE jobs SET state = 'succeeded'",
+        "UPDATE jobs SET state = 'resting'",
+        "UPDATE jobs SET finished_at = now()",
+        "UPDATE jobs SET state = 'failed', finished_at = now()",
+        "UPDATE jobs SET progress = 1.5",
+    ],
+)
+def test_the_database_holds_the_invariants(sessions: Sessions, broken: str) -> None:
+    enqueue(sessions)
+    with sessions() as session, pytest.raises(Exception, match="violates check constraint"):
+        session.execute(text(broken))
