@@ -1,0 +1,125 @@
+"""The whole look at a video, in one pass: facts, grid, poster, storyboard."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from huntaze.pipelines.video.grid import PICTURE_BOX, SQUARES, Grid, compose, grid_jpeg
+from huntaze.pipelines.video.keyframes import Collector, Progress
+from huntaze.pipelines.video.poster import poster_jpeg
+from huntaze.pipelines.video.probe import Limits, MediaFacts, open_video
+from huntaze.pipelines.video.source import Budget, Readable, Source
+from huntaze.pipelines.video.storyboard import Storyboard, storyboard
+
+POSTER_WIDTH = 1280
+_DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pass and the wall-clock seconds it took, reading included."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Everything seen in one video.
+
+    facts: `duration_s` is filled in where the file did not tell and was read to its end.
+    times_s: of the cells, seconds from the first shown frame, ascending.
+    grid, grid_jpeg: the picture for the model and its bytes.
+    poster_jpeg: at most 1280 px wide and high; poster_time_s: when it is shown.
+    storyboard: sprite and WebVTT.
+    damaged: parts of the file did not decode. cut_short: a limit ended the search before every cell was filled.
+    stages: open, frames, grid, encode, in that order.
+    """
+
+    facts: MediaFacts
+    times_s: tuple[float, ...]
+    grid: Grid
+    grid_jpeg: bytes
+    poster_jpeg: bytes
+    poster_time_s: float
+    storyboard: Storyboard
+    damaged: bool
+    cut_short: bool
+    stages: tuple[Stage, ...]
+
+
+def _ignore(fraction: float, stage: str) -> None:
+    """The progress nobody asked for."""
+
+
+class _Stopwatch:
+    def __init__(self) -> None:
+        self.stages: list[Stage] = []
+        self._since = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.stages.append(Stage(name, now - self._since))
+        self._since = now
+
+
+def extract(
+    file: Readable,
+    *,
+    size_bytes: int,
+    cells: int = 9,
+    limits: Limits = _DEFAULT_LIMITS,
+    progress: Progress = _ignore,
+    sprite_url: str = "storyboard.jpg",
+    cpu_clock: Callable[[], float] = time.thread_time,
+) -> Extraction:
+    """Look at `file` (seekable, binary, `size_bytes` long) and return what was seen.
+
+    cells: 1, 4, 9 or 16; a video with fewer distinct frames fills fewer.
+    progress: `progress(fraction 0..1, stage)` with stage "open", "frames", "grid" or "encode", never falling; called
+        between frames, so it is the place to stop: what it raises comes out untouched, with the container closed.
+    sprite_url: how the storyboard's WebVTT names its sprite.
+    cpu_clock: what `limits.decode_seconds` is counted on; CPU seconds of this thread unless told otherwise.
+
+    Raises MediaError with a code of `errors`; ValueError for another number of cells; whatever reading `file` or
+    `progress` raises, in its own type. The file is not closed.
+    """
+    if cells not in SQUARES:
+        raise ValueError(f"cells must be one of {SQUARES}, not {cells}")
+    watch = _Stopwatch()
+    budget = Budget(limits.decode_seconds, cpu_clock)
+    source = Source(file, size_bytes, budget)
+    progress(0.0, "open")
+    with open_video(source, size_bytes=size_bytes, limits=limits) as opened:
+        watch.lap("open")
+        found = Collector(
+            opened,
+            cells,
+            box=PICTURE_BOX,
+            poster_width=POSTER_WIDTH,
+            limits=limits,
+            budget=budget,
+            progress=lambda fraction, stage: progress(0.05 + 0.85 * fraction, stage),
+        ).collect()
+        facts = replace(opened.facts, duration_s=found.duration_s)
+    watch.lap("frames")
+    progress(0.92, "grid")
+    grid = compose(found.keyframes)
+    watch.lap("grid")
+    progress(0.95, "encode")
+    strip = storyboard(found.keyframes, duration_s=facts.duration_s, sprite_url=sprite_url)
+    pictures = grid_jpeg(grid), poster_jpeg(found.poster.image)
+    watch.lap("encode")
+    progress(1.0, "encode")
+    return Extraction(
+        facts=facts,
+        times_s=tuple(frame.time_s for frame in found.keyframes),
+        grid=grid,
+        grid_jpeg=pictures[0],
+        poster_jpeg=pictures[1],
+        poster_time_s=found.poster.time_s,
+        storyboard=strip,
+        damaged=found.damaged,
+        cut_short=found.cut_short,
+        stages=tuple(watch.stages),
+    )
