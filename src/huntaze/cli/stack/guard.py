@@ -22,8 +22,10 @@ from contextlib import suppress
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
-ORPHANED_TIMEOUT_S = 3.0
+ORPHANED_TIMEOUT_S = 2.0
 """The longest that a service may take once the supervisor is gone; what is promised is nothing left after 5 s."""
+
+_HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> int:
@@ -90,15 +92,19 @@ def _watch(child: int, wakeup: int, stop_signal: int, stop_timeout_s: float) -> 
 
 def _spawn(command: list[str]) -> int:
     guard = os.getpid()
+    # Until exec the child has the guard's handlers: a stop signal that came in between would be swallowed.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
     child = os.fork()  # safe: this process has a single thread
     if child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         return child
     try:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.closerange(3, 256)  # above all the lock of the data folder: the guard holds it, the service must not
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        for number in (*_HANDLED, signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores the last two
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         # For the case that the guard itself is killed.
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == guard:
@@ -113,7 +119,7 @@ def _wake_up_on_signals() -> int:
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _HANDLED:
         signal.signal(number, lambda *_: None)
     return readable
 

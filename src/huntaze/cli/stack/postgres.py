@@ -25,6 +25,9 @@ ROLE = "huntaze"
 DATABASE = "huntaze"
 SUPERUSER = "postgres"
 
+LEAVING_TIMEOUT_S = 5.0
+"""For a server that is still shutting down in the same folder."""
+
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -126,7 +129,7 @@ def _forget_dead_postmaster(data: Path, log_path: Path) -> None:
     does. Ours is told by its working directory, which is always the data folder.
     """
     pid_file = data / "postmaster.pid"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + LEAVING_TIMEOUT_S
     while pid_file.exists():
         pid = pid_file.read_text().partition("\n")[0].strip()
         try:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from huntaze.cli.stack import unprivileged
 from huntaze.cli.stack.credentials import write_private
 from huntaze.cli.stack.errors import AlreadyRunning, NotOurs
-from huntaze.cli.stack.unprivileged import outside
 
 LEAVING_TIMEOUT_S = 6.0
 """Processes of a killed instance hold the lock until they have stopped, which takes up to 5 s."""
@@ -53,7 +53,7 @@ class RunDir:
 
     def reset(self) -> None:
         """Remove all data. Only to be called while the folder is held and before anything is started in it."""
-        shutil.rmtree(outside(self.path / "postgres"), ignore_errors=True)
+        unprivileged.forget(self.path / "postgres")
         for entry in self.path.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -85,4 +85,8 @@ def published(path: Path) -> dict[str, Any]:
 
 
 def _alive(pid: int | None) -> bool:
-    return pid is not None and Path(f"/proc/{pid}").exists()
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"  # killed, but not collected by its parent yet

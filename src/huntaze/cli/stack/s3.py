@@ -66,7 +66,7 @@ class S3:
         }
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=1)
         try:
             connection.request("GET", "/_ministack/health")
             return connection.getresponse().status == 200

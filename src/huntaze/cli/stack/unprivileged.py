@@ -76,8 +76,13 @@ def as_other_user(home: Path) -> Identity:
 
 
 def outside(home: Path) -> Path:
-    """Where `as_other_user` keeps what belongs to `home`; `reset` removes it too."""
+    """Where `as_other_user` keeps what belongs to `home`."""
     return Path("/var/tmp") / f"huntaze-{sha256(str(home.resolve()).encode()).hexdigest()[:16]}"  # noqa: S108
+
+
+def forget(home: Path) -> None:
+    """Remove what `as_other_user` may have made for `home`."""
+    shutil.rmtree(outside(home), ignore_errors=True)
 
 
 @cache

