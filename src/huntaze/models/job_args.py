@@ -3,7 +3,7 @@
 import uuid
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 
 class JobArgs(BaseModel):
@@ -32,7 +32,13 @@ class VideoAnalyze(JobArgs):
     task_id: uuid.UUID
 
 
-class EventsPlace(JobArgs):
+class PeriodicArgs(JobArgs):
+    """What the clock gives: the slot is the job's "now", so that any slot can be run again."""
+
+    slot: AwareDatetime
+
+
+class EventsPlace(PeriodicArgs):
     """Give positions to events that the live fan-out missed."""
 
     kind: ClassVar[str] = "events.place"

@@ -1,8 +1,8 @@
 """The dispatcher's SQL: due rows out to the broker, lost rows back. Any number of dispatchers may run at once."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
@@ -22,29 +22,41 @@ class Hint:
     queue: str
 
 
-# SKIP LOCKED: two dispatchers share the backlog instead of waiting for one another. The broker is kept shallow,
-# because what lies there can no longer be put in order.
+@dataclass(frozen=True)
+class Taken:
+    """One queue's turn. `full`: the broker holds as many of its jobs as it may, so more may be waiting."""
+
+    hints: list[Hint]
+    full: bool
+
+
+_WITH_BROKER = text("""
+    SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND queue = :queue LIMIT :depth) AS queued
+""")
+# SKIP LOCKED: two dispatchers share the backlog instead of waiting for one another.
 _DISPATCH = text("""
-    WITH room AS (
-        SELECT greatest(:depth - count(*), 0) AS free
-        FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND queue = :queue LIMIT :depth) AS queued
-    ), due AS (
+    UPDATE jobs SET state = 'queued', queued_at = clock_timestamp()
+    WHERE id IN (
         SELECT id FROM jobs
         WHERE state = 'waiting' AND queue = :queue AND run_at <= clock_timestamp()
         ORDER BY priority, run_at, id
-        LIMIT (SELECT free FROM room)
-        FOR UPDATE SKIP LOCKED
+        LIMIT :free FOR UPDATE SKIP LOCKED
     )
-    UPDATE jobs SET state = 'queued', queued_at = clock_timestamp()
-    FROM due WHERE jobs.id = due.id
-    RETURNING jobs.id, jobs.kind, jobs.queue
+    RETURNING id, kind, queue
 """)
 
 
-def take_due(session: Session, queue: str, depth: int) -> list[Hint]:
-    """waiting -> queued for the due jobs of a queue, until `depth` of its jobs are with the broker."""
-    rows = session.execute(_DISPATCH, {"queue": queue, "depth": depth})
-    return [Hint(row.id, row.kind, row.queue) for row in rows]
+def take_due(session: Session, queue: str, depth: int) -> Taken:
+    """waiting -> queued for the due jobs of a queue, until `depth` of its jobs are with the broker.
+
+    The broker is kept shallow, because what lies there can no longer be put in order.
+    """
+    free = depth - int(session.execute(_WITH_BROKER, {"queue": queue, "depth": depth}).scalar_one())
+    if free <= 0:
+        return Taken([], full=True)
+    rows = session.execute(_DISPATCH, {"queue": queue, "free": free})
+    hints = [Hint(row.id, row.kind, row.queue) for row in rows]
+    return Taken(hints, full=len(hints) >= free)
 
 
 _OVERDUE = text("""
@@ -62,6 +74,11 @@ def take_overdue(session: Session, older_s: float, limit: int = 1000) -> list[Hi
     """Queued jobs whose hint nobody followed for `older_s` seconds: they are to be sent again."""
     rows = session.execute(_OVERDUE, {"older_s": older_s, "limit": limit})
     return [Hint(row.id, row.kind, row.queue) for row in rows]
+
+
+def put_back(session: Session, ids: Sequence[uuid.UUID]) -> None:
+    """queued -> waiting for jobs whose hints could not be sent."""
+    session.execute(update(Job).where(Job.id.in_(ids), Job.state == JobState.QUEUED).values(state=JobState.WAITING))
 
 
 def rescue(session: Session, limit: int = 100) -> list[Job]:
@@ -105,12 +122,3 @@ def _end_crashed(session: Session, job: Job) -> None:
         job.run_at, job.state = now, JobState.WAITING
         session.flush()
     job_store.follow(session, job)
-
-
-def seconds_to_next_due(session: Session) -> float | None:
-    """Seconds until the earliest waiting job is due (negative: overdue). None: nothing waits."""
-    query = select(func.extract("epoch", func.min(Job.run_at) - func.clock_timestamp())).where(
-        Job.state == JobState.WAITING
-    )
-    seconds: Any = session.execute(query).scalar_one()
-    return None if seconds is None else float(seconds)

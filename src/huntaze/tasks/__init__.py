@@ -1,1 +1,1 @@
-""""""
+"""One thin function a job kind: load, call the pipeline once, store. Knows no broker and no worker."""

@@ -1,1 +1,1 @@
-""""""
+"""DOOR: runs jobs. Celery app, JobTask, routing, lifecycle, dispatcher, clock."""

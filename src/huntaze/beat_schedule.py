@@ -1,0 +1,22 @@
+"""What happens when: data only. `worker/clock.py` turns the slots into jobs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the schedule.
+
+    `cron`: five fields, UTC. `catch_up`: after an outage, run the `latest` missed slot or `all` of them.
+    """
+
+    kind: str
+    cron: str
+    catch_up: Literal["latest", "all"]
+
+
+SCHEDULE: dict[str, Entry] = {
+    # The safety net under the live fan-out: what a dead dispatcher left without a position gets one.
+    "event-dispatcher": Entry("events.place", "*/5 * * * *", "latest"),
+}

@@ -1,0 +1,51 @@
+"""Logs: one JSON object a line on standard error, from our code and from the libraries alike."""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+# Libraries that narrate each request, with URLs that carry signatures.
+_QUIET = ("botocore", "boto3", "urllib3", "s3transfer", "httpx", "httpcore", "kombu", "amqp")
+
+
+def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
+    """Sets up structlog and the standard library's logging with the same form. Bound context (job id, kind, attempt,
+    creator) is on every line, those of Celery included."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger of ours."""
+    bound: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return bound

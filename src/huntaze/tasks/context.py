@@ -1,0 +1,123 @@
+"""What a handler is given beside its arguments: progress, checkpoints, clients, and the one way to finish."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
+
+from huntaze.clients.build import Clients
+from huntaze.models import event_store, job_store
+from huntaze.models.database import Sessions
+from huntaze.models.job_args import JobArgs
+from huntaze.models.job_store import AttemptEnd, LeaseLost
+from huntaze.models.jobs import Job
+
+# Progress is told when it is news to a person: at once where the stage changes, else this much or this long later.
+_STEP = 0.05
+_INTERVAL_S = 0.5
+
+
+class JobCancelled(Exception):
+    """Somebody asked this job to stop; raised at a checkpoint."""
+
+
+class Lease(Protocol):
+    """What the worker knows of its hold on the row; kept up to date in the background."""
+
+    @property
+    def lost(self) -> bool: ...
+
+    @property
+    def cancelled(self) -> bool: ...
+
+
+@dataclass
+class Finish:
+    """The finishing transaction: whatever is written through `session` becomes true together with `succeeded`."""
+
+    session: Session
+    job: Job
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def enqueue(self, args: JobArgs) -> uuid.UUID:
+        """Inserts the follow-on job: same creator, same subject."""
+        follow_on = job_store.enqueue(
+            self.session,
+            args,
+            creator_id=self.job.creator_id,
+            subject_id=self.job.subject_id,
+            parent_id=self.job.id,
+            priority=self.job.priority,
+        )
+        return follow_on.job.id
+
+    def emit(self, type: str, subject_id: uuid.UUID, data: dict[str, Any]) -> None:
+        """Writes an event for the job's creator. A job without a creator has nobody to tell."""
+        if self.job.creator_id is not None:
+            event_store.emit(self.session, self.job.creator_id, type, subject_id, data)
+
+
+@dataclass
+class JobContext:
+    """One attempt at one job. `sessions` opens short transactions: none may be open while a pipeline runs."""
+
+    job: Job
+    sessions: Sessions
+    clients: Clients
+    lease: Lease
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    ended: Job | None = None  # the row, once the finish is committed
+    _told: tuple[float, str, float] = (0.0, "", 0.0)  # fraction, stage, monotonic time
+
+    def checkpoint(self) -> None:
+        """Call where stopping is safe. Raises JobCancelled, LeaseLost."""
+        if self.lease.lost:
+            raise LeaseLost(f"job {self.job.id}, attempt {self.job.attempt}")
+        if self.lease.cancelled:
+            raise JobCancelled
+
+    def progress(self, fraction: float, stage: str) -> None:
+        """Tells how far the job is (0..1) and what it does; a checkpoint too."""
+        self.checkpoint()
+        told, told_stage, at = self._told
+        now = time.monotonic()
+        if stage == told_stage and (fraction - told < _STEP or now - at < _INTERVAL_S):
+            return
+        self._told = (fraction, stage, now)
+        with self.sessions.begin() as session:
+            held = job_store.report_progress(session, self.job.id, self.job.attempt, min(fraction, 1.0), stage)
+        if not held:
+            self._stop_or_lost()
+
+    def _stop_or_lost(self) -> None:
+        with self.sessions() as session:
+            job = session.get(Job, self.job.id)
+        if job is not None and job.attempt == self.job.attempt and job.cancel_requested_at is not None:
+            raise JobCancelled
+        raise LeaseLost(f"job {self.job.id}, attempt {self.job.attempt}")
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a part of the attempt for `job_attempts.stages`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages.append({"name": name, "seconds": round(time.perf_counter() - start, 4)})
+
+    @contextmanager
+    def finish(self) -> Iterator[Finish]:
+        """The end: results, events, follow-on jobs and `succeeded` in one commit, or nothing at all.
+
+        The fence comes first: it locks the row, and raises LeaseLost before anything is written in its name.
+        """
+        with self.sessions.begin() as session:
+            job = job_store.succeed(session, self.job.id, self.job.attempt, AttemptEnd(self.stages))
+            finish = Finish(session, job)
+            yield finish
+            job.result = finish.result or None
+        self.ended = job

@@ -1,0 +1,85 @@
+"""From an uploaded video to a stored analysis."""
+
+import hashlib
+from dataclasses import asdict
+from functools import partial
+
+from huntaze.clients.chat_model import ChatRequest
+from huntaze.clients.object_store import ObjectStore
+from huntaze.models import content_store
+from huntaze.models.content import ContentTask
+from huntaze.models.content_store import Extracted
+from huntaze.models.job_args import VideoAnalyze, VideoExtract
+from huntaze.pipelines.video.extract import Extraction, extract
+from huntaze.pipelines.video.grid import layout
+from huntaze.pipelines.video.probe import MediaFacts
+from huntaze.pipelines.video.reader import RangeReader
+from huntaze.pipelines.video.report import PROMPT_VERSION, build_prompt, parse_report
+from huntaze.tasks.context import JobContext
+from huntaze.tasks.registry import job
+
+
+@job(VideoExtract)
+def extract_video(ctx: JobContext, args: VideoExtract) -> None:
+    """Ranged reads of the object -> grid, poster, storyboard in the store; then `video.analyze`."""
+    with ctx.sessions() as session:
+        task, content = content_store.load_task(session, args.task_id)
+    reader = RangeReader(partial(ctx.clients.objects.read_range, content.object_key, etag=content.etag), content.size)
+    found = extract(reader, size_bytes=content.size, cells=args.cells, progress=ctx.progress)
+    ctx.stages += [{"name": stage.name, "seconds": round(stage.seconds, 4)} for stage in found.stages]
+    with ctx.stage("store"):
+        artifacts = _store(ctx.clients.objects, task, found)
+    extracted = Extracted(
+        media={**asdict(found.facts), "damaged": found.damaged, "cut_short": found.cut_short},
+        keyframes=[{"cell": cell.index, "time_s": round(cell.time_s, 3)} for cell in found.grid.cells],
+        artifacts=artifacts,
+        reading={"bytes": reader.bytes_read, "requests": reader.requests, "size": content.size},
+    )
+    with ctx.finish() as finish:
+        stored = content_store.save_extraction(finish.session, args.task_id, extracted)
+        stored.job_id = finish.enqueue(VideoAnalyze(task_id=args.task_id))
+        finish.emit("video.extracted", task.id, {"video_id": str(task.id), "keyframes": extracted.keyframes})
+
+
+def _store(objects: ObjectStore, task: ContentTask, found: Extraction) -> dict[str, str]:
+    """Puts the pictures under keys that are named by their bytes: a second run writes the same objects again."""
+    bodies = {
+        "grid": (found.grid_jpeg, "jpg", "image/jpeg"),
+        "poster": (found.poster_jpeg, "jpg", "image/jpeg"),
+        "storyboard": (found.storyboard.jpeg, "jpg", "image/jpeg"),
+        "storyboard_vtt": (found.storyboard.vtt.encode(), "vtt", "text/vtt"),
+    }
+    keys = {}
+    for name, (body, ending, content_type) in bodies.items():
+        digest = hashlib.sha256(body).hexdigest()[:16]
+        keys[name] = f"creators/{task.creator_id}/videos/{task.id}/{name}-{digest}.{ending}"
+        objects.put(keys[name], body, content_type)
+    return keys
+
+
+@job(VideoAnalyze)
+def analyze_video(ctx: JobContext, args: VideoAnalyze) -> None:
+    """Grid -> vision model -> checked report -> the creator's analysis, and the event that tells it."""
+    with ctx.sessions() as session:
+        task, _ = content_store.load_task(session, args.task_id)
+    assert task.media is not None
+    assert task.keyframes is not None
+    assert task.artifacts is not None
+    facts = MediaFacts(**{name: task.media[name] for name in MediaFacts.__dataclass_fields__})
+    cells = layout(tuple(frame["time_s"] for frame in task.keyframes))
+    with ctx.stage("load"):
+        grid = ctx.clients.objects.read(task.artifacts["grid"])
+    ctx.progress(0.1, "ask")
+    with ctx.stage("ask"):
+        reply = ctx.clients.vision.complete(ChatRequest(build_prompt(facts, cells), grid))
+    report = parse_report(reply.text, cells)
+    usage = {
+        "model": reply.model,
+        "sandbox": reply.sandbox,
+        "prompt_version": PROMPT_VERSION,
+        "input_tokens": reply.input_tokens,
+        "output_tokens": reply.output_tokens,
+        "cost_micro_usd": reply.cost_micro_usd,
+    }
+    with ctx.finish() as finish:
+        content_store.save_analysis(finish.session, args.task_id, report.model_dump(mode="json"), usage)

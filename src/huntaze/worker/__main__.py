@@ -1,0 +1,102 @@
+"""`python -m huntaze.worker worker|dispatcher|beat|flower`: the processes of this door."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from huntaze import logs
+from huntaze.models.database import build_engine, build_sessions
+from huntaze.models.job_kinds import QUEUES
+from huntaze.settings import Settings, SettingsError, load
+from huntaze.worker import lifecycle
+from huntaze.worker.app import build_app
+from huntaze.worker.dispatcher import Dispatcher, celery_sender
+
+_CPU_QUEUES = {"video"}  # these want a process a core; the others wait on the network, and threads serve
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one process; returns its exit code. 2: the settings or the arguments are not usable."""
+    options = _parser().parse_args(argv)
+    try:
+        settings = load()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    logs.configure(settings.worker.log_level)
+    run = {"worker": _worker, "dispatcher": _dispatcher, "beat": _beat, "flower": _flower}[options.process]
+    return run(settings, options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="huntaze", description="The processes that run jobs.")
+    processes = parser.add_subparsers(dest="process", required=True)
+    worker = processes.add_parser("worker", help="claims and runs jobs")
+    worker.add_argument("--queues", default=",".join(QUEUES), help=f"comma-separated, of: {', '.join(QUEUES)}")
+    worker.add_argument("--concurrency", type=int, help="jobs at once; default: a process a core, or 16 threads")
+    processes.add_parser("dispatcher", help="sends due jobs to the broker, rescues lost ones, places events")
+    processes.add_parser("beat", help="fires the schedule")
+    processes.add_parser("flower", help="shows the workers and their tasks, behind a password")
+    return parser
+
+
+def _worker(settings: Settings, options: argparse.Namespace) -> int:
+    queues = [queue.strip() for queue in options.queues.split(",") if queue.strip()]
+    unknown = sorted(set(queues) - set(QUEUES))
+    if unknown or not queues:
+        sys.stderr.write(
+            f"--queues: {', '.join(unknown) or 'nothing'} is not a queue; there are: {', '.join(QUEUES)}\n"
+        )
+        return 2
+    prefork = bool(_CPU_QUEUES & set(queues))
+    concurrency = options.concurrency or (os.cpu_count() or 1 if prefork else 16)
+    app = build_app(settings, threads=1 if prefork else concurrency)
+    lifecycle.connect(app, settings, prefork=prefork)
+    app.worker_main(
+        [
+            "worker",
+            f"--hostname={queues[0]}@%h-{os.getpid()}",
+            f"--queues={','.join(queues)}",
+            f"--pool={'prefork' if prefork else 'threads'}",
+            f"--concurrency={concurrency}",
+            "--without-gossip",
+            "--without-mingle",
+        ]
+    )
+    return 0
+
+
+def _dispatcher(settings: Settings, _: argparse.Namespace) -> int:
+    app = build_app(settings)
+    engine = build_engine(settings.database.sqlalchemy_url, pool_size=2, application="huntaze-dispatcher")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    sessions = build_sessions(engine)
+    Dispatcher(sessions, celery_sender(app), settings.worker, settings.database.libpq_url).run(stop)
+    return 0
+
+
+def _beat(settings: Settings, _: argparse.Namespace) -> int:
+    app = build_app(settings)
+    lifecycle.connect(app, settings, prefork=False)
+    app.start(["beat", "--pidfile="])
+    return 0
+
+
+def _flower(settings: Settings, _: argparse.Namespace) -> int:
+    flower = settings.flower
+    if flower.password is None:
+        sys.stderr.write("HUNTAZE_FLOWER_PASSWORD is not set: Flower does not start without a password.\n")
+        return 2
+    # By the environment: arguments are there for every user of the machine to read.
+    os.environ["FLOWER_BASIC_AUTH"] = f"{flower.user}:{flower.password.get_secret_value()}"
+    build_app(settings).start(["flower", f"--address={flower.host}", f"--port={flower.port}"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

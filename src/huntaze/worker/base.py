@@ -1,0 +1,112 @@
+"""From a message to a settled row: claim, hand over, settle. The only broad `except` of the fleet is here."""
+
+import os
+import random
+import threading
+import traceback
+import uuid
+
+from celery import Task
+from celery.exceptions import Retry, SoftTimeLimitExceeded
+from structlog.contextvars import bound_contextvars
+
+from huntaze.logs import logger
+from huntaze.models import job_store
+from huntaze.models.job_kinds import KINDS, parse_args
+from huntaze.models.job_store import AttemptEnd, LeaseLost
+from huntaze.models.jobs import Job, JobState
+from huntaze.pipelines.errors import HuntazeError, Permanent, Transient
+from huntaze.tasks.context import JobCancelled, JobContext
+from huntaze.worker.runtime import Runtime
+
+_log = logger(__name__)
+
+
+class JobTask(Task):  # type: ignore[misc]
+    """The Celery task of a kind. Its message holds a job id and nothing else.
+
+    What it raises is for Flower's eyes only: by then the row has told everything that matters.
+    """
+
+    abstract = True
+    ignore_result = True
+
+    def run(self, job_id: str) -> None:
+        job = run_job(self.app.huntaze_runtime.get(), self.app.huntaze_node, uuid.UUID(job_id))
+        if job is not None and job.state == JobState.WAITING:
+            raise Retry(f"{job.error_code}: {job.error_message}", when=job.run_at)
+        if job is not None and job.state == JobState.FAILED:
+            raise Permanent(job.error_code or "job.error", job.error_message or "")
+
+
+def run_job(runtime: Runtime, node: str, job_id: uuid.UUID) -> Job | None:
+    """Runs one job if it is still to be had; returns the row as it was settled, None if it was not ours to settle.
+
+    Raises SQLAlchemyError where the database is away: the lease then speaks for us.
+    """
+    worker = f"{node}/{os.getpid()}.{threading.get_ident() % 100_000}"
+    with runtime.statements() as session:
+        job = job_store.claim(session, job_id, worker, runtime.settings.worker.lease_s)
+    if job is None:
+        _log.debug("nothing to claim", job_id=str(job_id))
+        return None
+    context = {"job_id": str(job.id), "kind": job.kind, "attempt": job.attempt, "creator_id": str(job.creator_id)}
+    with bound_contextvars(**context), runtime.leases.hold(job.id, job.attempt) as lease:
+        ctx = JobContext(job, runtime.sessions, runtime.clients, lease)
+        _log.info("job started")
+        try:
+            return _hand_over(runtime, ctx)
+        except LeaseLost:
+            _log.warning("lease lost: the job belongs to somebody else by now")
+            return None
+
+
+def _hand_over(runtime: Runtime, ctx: JobContext) -> Job:
+    try:
+        runtime.handlers[ctx.job.kind](ctx, parse_args(ctx.job))
+        if ctx.ended is None:
+            with ctx.finish():
+                pass
+    except LeaseLost:
+        raise
+    except Exception as error:
+        return _settle(runtime, ctx, error)
+    _log.info("job succeeded")
+    assert ctx.ended is not None
+    return ctx.ended
+
+
+def _settle(runtime: Runtime, ctx: JobContext, error: Exception) -> Job:
+    """Writes down how the attempt went wrong, and what follows from that. Raises LeaseLost."""
+    end, held = _end(ctx, error), (ctx.job.id, ctx.job.attempt)
+    with runtime.sessions.begin() as session:
+        if isinstance(error, JobCancelled):
+            job = job_store.stop_cancelled(session, *held, end)
+        elif isinstance(error, Permanent):
+            job = job_store.fail(session, *held, end)
+        else:
+            job = job_store.retry_later(session, *held, end, retry_delay(ctx.job, error))
+    _log.warning("job not done", state=job.state, error=end.error_code, detail=end.error_message, trace=end.trace)
+    return job
+
+
+def _end(ctx: JobContext, error: Exception) -> AttemptEnd:
+    """The attempt's record. An error that nobody foresaw is told to the creator without its insides."""
+    if isinstance(error, HuntazeError):
+        return AttemptEnd(ctx.stages, error.code, error.message)
+    if isinstance(error, JobCancelled):
+        return AttemptEnd(ctx.stages)
+    trace = "".join(traceback.format_exception(error))[-20_000:]
+    if isinstance(error, SoftTimeLimitExceeded):
+        limit = KINDS[ctx.job.kind].soft_limit_s
+        return AttemptEnd(ctx.stages, "job.timeout", f"The job took longer than {limit:g} seconds.", trace)
+    return AttemptEnd(ctx.stages, "job.error", "Something went wrong on our side; it will be looked at.", trace)
+
+
+def retry_delay(job: Job, error: Exception) -> float:
+    """Seconds until the next attempt: what the other side asked for, else exponential backoff with full jitter
+    (so that what failed together does not come back together)."""
+    if isinstance(error, Transient) and error.retry_after is not None:
+        return error.retry_after
+    kind = KINDS[job.kind]
+    return random.uniform(0, min(kind.backoff_cap_s, kind.backoff_base_s * 2**job.errors))  # noqa: S311 - not a secret

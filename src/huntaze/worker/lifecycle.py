@@ -1,0 +1,54 @@
+"""The start and the stop of a worker node."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+import billiard
+from celery import Celery, signals
+from sqlalchemy.exc import SQLAlchemyError
+
+from huntaze import logs
+from huntaze.models import job_store
+from huntaze.models.database import build_engine, build_sessions
+from huntaze.settings import Settings
+
+_log = logs.logger(__name__)
+
+
+def connect(app: Celery, settings: Settings, *, prefork: bool) -> None:
+    """Ties this node's start and stop to Celery's signals."""
+
+    def set_up_logging(**_: Any) -> None:
+        logs.configure(settings.worker.log_level)
+
+    def build(**_: Any) -> None:
+        app.huntaze_runtime.get()  # before the first job, so that it does not pay for imports and clients
+
+    def begin_grace(**_: Any) -> None:
+        threading.Thread(target=end_grace, args=(app.huntaze_node, settings), name="grace", daemon=True).start()
+
+    signals.setup_logging.connect(set_up_logging, weak=False)
+    signals.worker_shutting_down.connect(begin_grace, weak=False)
+    # Sockets opened before a fork would be shared by accident. With threads nothing forks, and that signal is silent.
+    (signals.worker_process_init if prefork else signals.worker_init).connect(build, weak=False)
+
+
+def end_grace(node: str, settings: Settings) -> None:
+    """After the grace period: everything still running goes back to the ledger, then the node is gone.
+
+    Celery's warm shutdown waits for running jobs; whoever is done in time ends the process before this wakes up. The
+    order matters: once the rows are back, the fence makes whatever the children still do worth nothing.
+    """
+    threading.Event().wait(settings.worker.grace_s)
+    try:
+        engine = build_engine(settings.database.sqlalchemy_url, pool_size=1, application="huntaze-stop")
+        with build_sessions(engine).begin() as session:
+            ids = job_store.hand_back(session, node)
+        _log.info("grace is over: unfinished jobs handed back", jobs=[str(id) for id in ids])
+    except SQLAlchemyError as error:
+        _log.warning("could not hand back; the leases will", error=type(error).__name__)
+    for child in billiard.active_children():
+        os.kill(child.pid, signal.SIGKILL)
+    os._exit(0)

@@ -1,0 +1,62 @@
+"""What a process that runs jobs holds: engine, clients, leases. Built after the fork, once a process."""
+
+import os
+import socket
+import threading
+from dataclasses import dataclass
+
+from huntaze.clients.build import Clients, build_clients
+from huntaze.models.database import Sessions, build_engine, build_sessions
+from huntaze.settings import Settings
+from huntaze.tasks.registry import Handler, handlers
+from huntaze.worker.leases import LeaseKeeper
+
+
+def node_name() -> str:
+    """This worker node, unique over restarts: what a stopping node hands back is what bears its name."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """`statements` commits each statement by itself, which makes a claim one round trip."""
+
+    settings: Settings
+    sessions: Sessions
+    statements: Sessions
+    clients: Clients
+    leases: LeaseKeeper
+    handlers: dict[str, Handler]
+
+
+def build_runtime(settings: Settings, *, threads: int = 1) -> Runtime:
+    """Builds all of it; opens no connection yet. `threads`: how many jobs the process runs at once."""
+    engine = build_engine(
+        settings.database.sqlalchemy_url,
+        pool_size=max(settings.database.pool_size, threads // 2),
+        application="huntaze-worker",
+    )
+    sessions = build_sessions(engine)
+    return Runtime(
+        settings=settings,
+        sessions=sessions,
+        statements=build_sessions(engine.execution_options(isolation_level="AUTOCOMMIT")),
+        clients=build_clients(settings),
+        leases=LeaseKeeper(sessions, settings.worker.lease_s),
+        handlers=handlers(),
+    )
+
+
+class ProcessRuntime:
+    """The runtime of whichever process asks: sockets that were opened before a fork are never used after it."""
+
+    def __init__(self, settings: Settings, threads: int) -> None:
+        self._settings, self._threads = settings, threads
+        self._lock = threading.Lock()
+        self._built: tuple[int, Runtime] | None = None
+
+    def get(self) -> Runtime:
+        with self._lock:
+            if self._built is None or self._built[0] != os.getpid():
+                self._built = (os.getpid(), build_runtime(self._settings, threads=self._threads))
+            return self._built[1]

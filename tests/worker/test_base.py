@@ -1,0 +1,170 @@
+"""Claim, hand over, settle: what becomes of the row for every way in which a handler can end."""
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+
+from huntaze.models import event_store, job_dispatch, job_store
+from huntaze.models.database import Sessions
+from huntaze.models.job_args import JobArgs, Noop
+from huntaze.models.jobs import Job, JobState
+from huntaze.models.users import User
+from huntaze.pipelines.errors import Permanent, Transient
+from huntaze.tasks.context import JobContext
+from huntaze.worker.base import retry_delay, run_job
+from huntaze.worker.runtime import Runtime
+from tests.worker.conftest import NODE
+
+Work = Callable[..., list[str]]
+
+
+def enqueue(sessions: Sessions, **options: object) -> uuid.UUID:
+    with sessions.begin() as session:
+        return job_store.enqueue(session, Noop(), **options).job.id  # type: ignore[arg-type]
+
+
+def read(sessions: Sessions, job_id: uuid.UUID) -> Job:
+    with sessions() as session:
+        return session.get_one(Job, job_id)
+
+
+def raising(error: Exception) -> Callable[[JobContext, JobArgs], None]:
+    def handler(ctx: JobContext, args: JobArgs) -> None:
+        raise error
+
+    return handler
+
+
+def test_a_handler_that_returns_has_succeeded(sessions: Sessions, work: Work) -> None:
+    job_id = enqueue(sessions)
+    assert work() == ["succeeded"]
+    assert read(sessions, job_id).state == JobState.SUCCEEDED
+
+
+def test_the_same_message_twice_runs_once(sessions: Sessions, runtime: Runtime, work: Work) -> None:
+    job_id = enqueue(sessions)
+    assert work() == ["succeeded"]
+    assert run_job(runtime, NODE, job_id) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "code"),
+    [
+        (Permanent("media.no_video", "No picture."), "failed", "media.no_video"),
+        (Transient("ai.unavailable", "Away.", 0), "waiting", "ai.unavailable"),
+        (SoftTimeLimitExceeded(), "waiting", "job.timeout"),
+        (ZeroDivisionError("secret detail"), "waiting", "job.error"),
+    ],
+)
+def test_errors_decide_what_follows(sessions: Sessions, work: Work, error: Exception, state: str, code: str) -> None:
+    job_id = enqueue(sessions)
+    assert work(raising(error)) == [state]
+    job = read(sessions, job_id)
+    assert (job.state, job.error_code, job.errors) == (state, code, 1)
+    assert "secret" not in (job.error_message or ""), "creators see this text"
+
+
+def test_operators_get_the_traceback(sessions: Sessions, work: Work) -> None:
+    job_id = enqueue(sessions)
+    work(raising(ZeroDivisionError("secret detail")))
+    with sessions() as session:
+        assert "ZeroDivisionError: secret detail" in job_store.attempts_of(session, job_id)[0]["error"]
+
+
+def test_a_job_stops_at_the_checkpoint_after_a_cancel(sessions: Sessions, work: Work) -> None:
+    job_id = enqueue(sessions)
+
+    def handler(ctx: JobContext, args: JobArgs) -> None:
+        with sessions.begin() as session:
+            job_store.cancel(session, job_id)
+        ctx.progress(0.5, "half")
+        raise AssertionError("went on after the checkpoint")
+
+    assert work(handler) == ["cancelled"]
+
+
+def test_who_lost_the_lease_changes_nothing(sessions: Sessions, work: Work, creator: User) -> None:
+    job_id = enqueue(sessions, creator_id=creator.id)
+
+    def handler(ctx: JobContext, args: JobArgs) -> None:
+        with sessions.begin() as session:
+            session.get_one(Job, job_id).lease_until = job_store.db_now(session)
+        with sessions.begin() as session:
+            job_dispatch.rescue(session)
+        with ctx.finish() as finish:
+            finish.emit("video.analyzed", job_id, {})
+
+    assert work(handler) == ["lost"]
+    job = read(sessions, job_id)
+    assert (job.state, job.crashes, job.errors) == (JobState.WAITING, 1, 0)
+
+
+def test_results_and_the_end_commit_together(sessions: Sessions, work: Work) -> None:
+    job_id = enqueue(sessions)
+
+    def handler(ctx: JobContext, args: JobArgs) -> None:
+        with ctx.finish() as finish:
+            finish.enqueue(Noop())
+            raise ConnectionError("the transaction dies")
+
+    assert work(handler) == ["waiting"]
+    with sessions() as session:
+        assert [job.id for job in job_store.search(session)] == [job_id], "the follow-on was rolled back"
+
+
+def test_progress_is_told_in_steps(sessions: Sessions, work: Work, creator: User) -> None:
+    enqueue(sessions, creator_id=creator.id)
+
+    def handler(ctx: JobContext, args: JobArgs) -> None:
+        for step in range(1000):
+            ctx.progress(step / 1000, "count")
+        ctx.progress(0.99, "tidy")
+
+    work(handler)
+    with sessions.begin() as session:
+        event_store.place(session)
+        told = [
+            event.data["stage"]
+            for event in event_store.read_after(session, creator.id, 0)
+            if event.type == "job.progress"
+        ]
+    assert told[0] == "count"
+    assert told[-1] == "tidy"
+    assert len(told) < 10
+
+
+def test_retry_after_is_honoured_and_backoff_grows_with_jitter() -> None:
+    job = Job(kind="noop", errors=0)
+    assert retry_delay(job, Transient("x.y", "z", 17.5)) == 17.5
+    for errors, most in ((0, 2), (1, 4), (5, 64), (20, 600)):
+        job.errors = errors
+        delays = [retry_delay(job, ValueError()) for _ in range(200)]
+        assert all(0 <= delay <= most for delay in delays)
+        assert max(delays) > most / 2
+        assert min(delays) < most / 2
+
+
+def test_leases_are_renewed_while_the_handler_runs(sessions: Sessions, runtime: Runtime, work: Work) -> None:
+    job_id = enqueue(sessions)
+
+    def handler(ctx: JobContext, args: JobArgs) -> None:
+        before = read(sessions, job_id).lease_until
+        runtime.leases.renew(dict(runtime.leases._held))
+        after = read(sessions, job_id).lease_until
+        assert before is not None
+        assert after is not None
+        assert after > before
+
+    assert work(handler) == ["succeeded"]
+
+
+def test_an_unreadable_row_is_retried_then_shelved_with_the_reason(
+    sessions: Sessions, runtime: Runtime, work: Work
+) -> None:
+    job_id = enqueue(sessions)
+    with sessions.begin() as session:
+        session.get_one(Job, job_id).args = {"nonsense": 1}
+    assert work() == ["waiting"]
+    assert read(sessions, job_id).error_code == "job.error"
