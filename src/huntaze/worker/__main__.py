@@ -14,6 +14,7 @@ from huntaze.settings import Settings, SettingsError, load
 from huntaze.worker import lifecycle
 from huntaze.worker.app import build_app
 from huntaze.worker.dispatcher import Dispatcher, celery_sender
+from huntaze.worker.heartbeat import Heartbeat
 
 _CPU_QUEUES = {"video"}  # these want a process a core; the others wait on the network, and threads serve
 
@@ -54,7 +55,7 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     prefork = bool(_CPU_QUEUES & set(queues))
     concurrency = options.concurrency or (os.cpu_count() or 1 if prefork else 16)
     app = build_app(settings, threads=1 if prefork else concurrency)
-    lifecycle.connect(app, settings, prefork=prefork)
+    lifecycle.connect(app, settings, prefork=prefork, queues=queues)
     app.worker_main(
         [
             "worker",
@@ -76,14 +77,18 @@ def _dispatcher(settings: Settings, _: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     sessions = build_sessions(engine)
-    Dispatcher(sessions, celery_sender(app), settings.worker, settings.database.libpq_url).run(stop)
+    heartbeat = Heartbeat(settings.database, app.huntaze_node, "dispatcher")
+    Dispatcher(sessions, celery_sender(app), settings.worker, settings.database.libpq_url, heartbeat.beat).run(stop)
+    heartbeat.leave()
     return 0
 
 
 def _beat(settings: Settings, _: argparse.Namespace) -> int:
     app = build_app(settings)
-    lifecycle.connect(app, settings, prefork=False)
+    lifecycle.keep_logs(settings)
+    app.huntaze_heartbeat = Heartbeat(settings.database, app.huntaze_node, "beat")
     app.start(["beat", "--pidfile="])
+    app.huntaze_heartbeat.leave()
     return 0
 
 

@@ -62,8 +62,7 @@ def _conf(settings: Settings) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0, "interval_max": 0.5},
         "timezone": "UTC",
-        # Slots and catch-up live in PostgreSQL; beat needs no file of its own.
-        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_scheduler": "huntaze.worker.heartbeat:BeatScheduler",
         "beat_cron_starting_deadline": 600,
         "beat_schedule": {
             **{

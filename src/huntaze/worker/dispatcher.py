@@ -17,6 +17,7 @@ from huntaze.models import channels, event_store, job_dispatch
 from huntaze.models.database import Sessions
 from huntaze.models.job_dispatch import Hint
 from huntaze.models.job_kinds import QUEUES
+from huntaze.models.node_store import HEARTBEAT_S
 from huntaze.settings import WorkerSettings
 
 _log = logger(__name__)
@@ -43,12 +44,20 @@ def celery_sender(app: Celery) -> Send:
 class Dispatcher:
     """One loop: wait for a notification, at most `POLL_S`; then do what is due."""
 
-    def __init__(self, sessions: Sessions, send: Send, settings: WorkerSettings, listen_url: str) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        send: Send,
+        settings: WorkerSettings,
+        listen_url: str,
+        heartbeat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._sessions = sessions
         self._send = send
         self._settings = settings
         self._listen_url = listen_url
-        self._swept_at = float("-inf")
+        self._heartbeat = heartbeat
+        self._swept_at = self._beaten_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. A database or a broker that is away is waited for."""
@@ -103,6 +112,9 @@ class Dispatcher:
             raise
 
     def _sweep(self) -> None:
+        if time.monotonic() - self._beaten_at >= HEARTBEAT_S:
+            self._beaten_at = time.monotonic()
+            self._heartbeat()
         with self._sessions.begin() as session:
             overdue = job_dispatch.take_overdue(session, self._settings.queued_timeout_s)
         if overdue:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import billiard
@@ -10,18 +11,33 @@ from celery import Celery, signals
 from sqlalchemy.exc import SQLAlchemyError
 
 from huntaze import logs
-from huntaze.models import job_store
+from huntaze.models import job_store, node_store
 from huntaze.models.database import build_engine, build_sessions
 from huntaze.settings import Settings
+from huntaze.worker.heartbeat import Heartbeat
 
 _log = logs.logger(__name__)
 
 
-def connect(app: Celery, settings: Settings, *, prefork: bool) -> None:
-    """Ties this node's start and stop to Celery's signals."""
+def keep_logs(settings: Settings) -> None:
+    """Celery leaves logging to us once somebody listens to this signal."""
 
     def set_up_logging(**_: Any) -> None:
         logs.configure(settings.worker.log_level)
+
+    signals.setup_logging.connect(set_up_logging, weak=False)
+
+
+def connect(app: Celery, settings: Settings, *, prefork: bool, queues: Sequence[str]) -> None:
+    """Ties this node's start and stop to Celery's signals."""
+    heartbeat = Heartbeat(settings.database, app.huntaze_node, "worker", queues)
+
+    def ready(sender: Any, **_: Any) -> None:
+        heartbeat.beat()
+        sender.timer.call_repeatedly(node_store.HEARTBEAT_S, heartbeat.beat)
+
+    def gone(**_: Any) -> None:
+        heartbeat.leave()
 
     def build(**_: Any) -> None:
         app.huntaze_runtime.get()  # before the first job, so that it does not pay for imports and clients
@@ -29,7 +45,9 @@ def connect(app: Celery, settings: Settings, *, prefork: bool) -> None:
     def begin_grace(**_: Any) -> None:
         threading.Thread(target=end_grace, args=(app.huntaze_node, settings), name="grace", daemon=True).start()
 
-    signals.setup_logging.connect(set_up_logging, weak=False)
+    keep_logs(settings)
+    signals.worker_ready.connect(ready, weak=False)
+    signals.worker_shutdown.connect(gone, weak=False)
     signals.worker_shutting_down.connect(begin_grace, weak=False)
     # Sockets opened before a fork would be shared by accident. With threads nothing forks, and that signal is silent.
     (signals.worker_process_init if prefork else signals.worker_init).connect(build, weak=False)

@@ -19,6 +19,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("singleton", name=op.f("pk_event_position")),
     )
     op.create_table(
+        "nodes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("process", sa.String(length=32), nullable=False),
+        sa.Column("queues", postgresql.ARRAY(sa.String(length=32)), nullable=False),
+        sa.Column("started_at", postgresql.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("seen_at", postgresql.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_nodes")),
+        sa.UniqueConstraint("name", name=op.f("uq_nodes_name")),
+    )
+    op.create_table(
         "periodic_entries",
         sa.Column("entry", sa.String(length=64), nullable=False),
         sa.Column("last_slot", postgresql.TIMESTAMP(timezone=True), nullable=False),

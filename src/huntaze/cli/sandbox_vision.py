@@ -1,0 +1,151 @@
+"""A stand-in for the vision model on a developer's machine: same HTTP, no model.
+
+It answers from the picture's own pixels (brightness, sharpness, colours of each cell) and says so in every text, so
+that nobody takes its answer for something a model has seen. `python -m huntaze.cli.sandbox_vision --port 8010`
+"""
+
+import argparse
+import base64
+import binascii
+import io
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import uvicorn
+from fastapi import FastAPI, HTTPException
+from PIL import Image, UnidentifiedImageError
+from pydantic import BaseModel
+
+MODEL = "sandbox-vision"
+CELL = 448  # pixels, as the grid is laid out
+_DARK = 24  # an empty place of the grid is darker than this everywhere
+_COLOURS = {
+    "black": (0, 0, 0),
+    "white": (255, 255, 255),
+    "grey": (128, 128, 128),
+    "red": (200, 40, 40),
+    "orange": (240, 140, 40),
+    "yellow": (235, 220, 60),
+    "green": (60, 160, 70),
+    "cyan": (60, 190, 200),
+    "blue": (50, 90, 190),
+    "purple": (130, 60, 170),
+    "pink": (235, 130, 170),
+    "brown": (120, 80, 50),
+}
+Pixels = npt.NDArray[np.uint8]
+
+
+class ChatBody(BaseModel):
+    """As much of an OpenAI-style request as is looked at."""
+
+    model: str
+    messages: list[dict[str, Any]]
+    max_tokens: int = 1000
+
+
+def build_app() -> FastAPI:
+    """The server: `POST /v1/chat/completions` and `GET /healthz`."""
+    app = FastAPI(title="Sandbox vision")
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok", "model": MODEL}
+
+    @app.post("/v1/chat/completions")
+    def complete(body: ChatBody) -> dict[str, Any]:
+        prompt, picture = _read(body)
+        text = json.dumps(answer(picture))
+        return {
+            "id": "sandbox",
+            "object": "chat.completion",
+            "model": MODEL,
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+            "usage": {"prompt_tokens": len(prompt) // 4 + image_tokens(picture), "completion_tokens": len(text) // 4},
+        }
+
+    return app
+
+
+def _read(body: ChatBody) -> tuple[str, Pixels]:
+    parts = [part for message in body.messages for part in message.get("content", []) if isinstance(part, dict)]
+    prompt = " ".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
+    urls = [str(part.get("image_url", {}).get("url", "")) for part in parts if part.get("type") == "image_url"]
+    if len(urls) != 1 or not urls[0].startswith("data:image/"):
+        raise HTTPException(400, "send exactly one image, as a data URI")
+    try:
+        image = Image.open(io.BytesIO(base64.b64decode(urls[0].split(",", 1)[-1], validate=True)))
+        return prompt, np.asarray(image.convert("RGB"))
+    except (binascii.Error, UnidentifiedImageError, OSError) as error:
+        raise HTTPException(400, "the image cannot be read") from error
+
+
+def image_tokens(picture: Pixels) -> int:
+    """What Phi-4 Multimodal's processor makes of a picture: 273 + R*C + R, in rows and columns of 28 pixels."""
+    height, width = picture.shape[:2]
+    rows, columns = -(-height // 28), -(-width // 28)
+    return 273 + rows * columns + rows
+
+
+def answer(picture: Pixels) -> dict[str, Any]:
+    """A report on a grid, (H, W, 3) uint8, from its pixels alone."""
+    cells = [
+        picture[top : top + CELL, left : left + CELL]
+        for top in range(0, picture.shape[0], CELL)
+        for left in range(0, picture.shape[1], CELL)
+    ]
+    seen = [(index, describe(cell)) for index, cell in enumerate(cells, 1) if cell.max() > _DARK]
+    if not seen:
+        seen = [(1, describe(picture))]
+    best = max(seen, key=lambda one: one[1]["sharpness"])
+    colours = list(dict.fromkeys(colour for _, facts in seen for colour in facts["colours"]))
+    light = sum(facts["brightness"] for _, facts in seen) / len(seen)
+    return {
+        "title": f"Sandbox answer for {len(seen)} pictures",
+        "summary": f"SANDBOX: no model has looked at this video. The grid holds {len(seen)} pictures, mean brightness "
+        f"{light:.0f} of 255; colours found: {', '.join(colours)}.",
+        "caption": "Sandbox answer, made from pixels.",
+        "tags": ["sandbox", *colours],
+        "scenes": [
+            {
+                "cell": index,
+                "description": f"brightness {facts['brightness']:.0f}, sharpness {facts['sharpness']:.1f}, "
+                f"mostly {' and '.join(facts['colours'])}",
+            }
+            for index, facts in seen
+        ],
+        "cover": {"cell": best[0], "reason": "the sharpest of the pictures, by its pixels"},
+        "language": None,
+        "content_rating": "unknown",
+        "safety_flags": [],
+        "quality_notes": ["sandbox: nothing here was judged by a model"],
+        "confidence": 0.0,
+    }
+
+
+def describe(cell: Pixels) -> dict[str, Any]:
+    """Mean brightness (0..255), sharpness (mean step between neighbours) and the two commonest colours of a picture."""
+    small = cell[::4, ::4].astype(np.int32)
+    grey = small.mean(axis=2)
+    palette = np.array(list(_COLOURS.values()))
+    nearest = ((small[:, :, None, :] - palette) ** 2).sum(axis=3).argmin(axis=2)
+    counts = np.bincount(nearest.ravel(), minlength=len(palette))
+    names = list(_COLOURS)
+    return {
+        "brightness": float(grey.mean()),
+        "sharpness": float(np.abs(np.diff(grey, axis=1)).mean()),
+        "colours": [names[index] for index in counts.argsort()[::-1][:2]],
+    }
+
+
+def main() -> None:
+    """Serves on loopback until told to stop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    uvicorn.run(build_app(), host="127.0.0.1", port=parser.parse_args().port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()

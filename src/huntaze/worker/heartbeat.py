@@ -1,0 +1,53 @@
+"""Says, every few seconds, that this process is there."""
+
+from collections.abc import Sequence
+
+from celery.beat import Scheduler
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from huntaze.logs import logger
+from huntaze.models import node_store
+from huntaze.models.database import build_sessions
+from huntaze.settings import DatabaseSettings
+
+_log = logger(__name__)
+
+
+class Heartbeat:
+    """One node's voice. A connection a beat: a worker's main process forks, and no child may inherit one."""
+
+    def __init__(self, settings: DatabaseSettings, name: str, process: str, queues: Sequence[str] = ()) -> None:
+        engine = create_engine(
+            settings.sqlalchemy_url,
+            poolclass=NullPool,
+            connect_args={"connect_timeout": 2, "options": "-c statement_timeout=2000"},
+        )
+        self._sessions = build_sessions(engine)
+        self._name, self._process, self._queues = name, process, queues
+
+    def beat(self) -> None:
+        """Never raises: a node that cannot say so goes on working."""
+        try:
+            with self._sessions.begin() as session:
+                node_store.beat(session, self._name, self._process, self._queues)
+        except SQLAlchemyError as error:
+            _log.warning("no heartbeat", error=type(error).__name__)
+
+    def leave(self) -> None:
+        """The last word at an orderly stop; never raises."""
+        try:
+            with self._sessions.begin() as session:
+                node_store.leave(session, self._name)
+        except SQLAlchemyError as error:
+            _log.warning("left without a word", error=type(error).__name__)
+
+
+class BeatScheduler(Scheduler):  # type: ignore[misc]
+    """Celery's scheduler without its file: slots and catch-up live in PostgreSQL, so beat remembers nothing."""
+
+    max_interval = node_store.HEARTBEAT_S
+
+    def tick(self, *args: object, **options: object) -> float:
+        self.app.huntaze_heartbeat.beat()
+        return float(super().tick(*args, **options))
