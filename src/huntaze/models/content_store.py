@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from huntaze.models import event_store
+from huntaze.models.base import new_id
 from huntaze.models.content import Content, ContentTask, TaskStatus
 from huntaze.models.jobs import Job, JobState
 
@@ -37,6 +39,48 @@ def find_content(
     query = select(Content).where(Content.creator_id == creator_id)
     query = query.where(Content.id == id) if id is not None else query.where(Content.object_key == object_key)
     return session.scalars(query).one_or_none()
+
+
+def confirm_content(
+    session: Session, creator_id: uuid.UUID, *, object_key: str, name: str, content_type: str, size: int, etag: str
+) -> Content:
+    """The content of an object that was seen in the store, made if it came there by other means than an upload.
+
+    `size` (bytes) and `etag` are the store's; what the creator called it stays as it is.
+    """
+    made = insert(Content).values(
+        id=new_id(),
+        creator_id=creator_id,
+        kind="video",
+        name=name,
+        object_key=object_key,
+        content_type=content_type,
+        size=size,
+        etag=etag,
+    )
+    # A row that is locked by another request for the same object is waited for: both then see the same id.
+    statement = made.on_conflict_do_update(
+        index_elements=[Content.object_key], set_={"size": size, "etag": etag}, where=Content.creator_id == creator_id
+    )
+    return session.scalars(statement.returning(Content), execution_options={"populate_existing": True}).one()
+
+
+def list_tasks(
+    session: Session,
+    creator_id: uuid.UUID,
+    *,
+    status: TaskStatus | None = None,
+    before: uuid.UUID | None = None,
+    limit: int = 50,
+) -> list[tuple[ContentTask, Content]]:
+    """The creator's tasks with their content, newest first, below the cursor `before`."""
+    query = select(ContentTask, Content).join(Content, Content.id == ContentTask.content_id)
+    query = query.where(ContentTask.creator_id == creator_id).order_by(ContentTask.id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(ContentTask.status == status)
+    if before is not None:
+        query = query.where(ContentTask.id < before)
+    return [(row[0], row[1]) for row in session.execute(query)]
 
 
 @dataclass(frozen=True)

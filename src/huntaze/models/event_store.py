@@ -54,6 +54,13 @@ def read_after(session: Session, creator_id: uuid.UUID, position: int, limit: in
     return session.scalars(query).all()
 
 
+def creators_after(session: Session, position: int) -> dict[uuid.UUID, int]:
+    """Who has events behind `position`, and each one's last position: one query for the streams of all creators."""
+    query = select(Event.creator_id, func.max(Event.position)).where(Event.position > position)
+    rows = session.execute(query.group_by(Event.creator_id))
+    return {row[0]: row[1] for row in rows if row[1] is not None}
+
+
 def last_position(session: Session) -> int:
     """Where the stream stands now: where a reader that wants only news begins."""
     return int(session.execute(text("SELECT position FROM event_position")).scalar_one())

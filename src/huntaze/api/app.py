@@ -1,0 +1,91 @@
+"""The application, put together. Nothing opens before the lifespan starts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from huntaze.api import error_handlers
+from huntaze.api.edge import Edge
+from huntaze.api.metrics import Metrics
+from huntaze.api.probes import Probes
+from huntaze.api.problems import Problem
+from huntaze.api.routes import events, health, jobs, uploads, videos
+from huntaze.api.services import Services
+from huntaze.api.streams import StreamPolicy, Streams
+from huntaze.clients.s3 import S3ObjectStore
+from huntaze.models.database import build_engine, build_sessions
+from huntaze.settings import Settings
+
+_DESCRIPTION = """
+Upload a video (`POST /v1/uploads`, then a PUT to the URL), have it looked at (`POST /v1/videos`), follow along
+(`GET /v1/events`), read the result (`GET /v1/videos/{id}`).
+
+Every refusal is a problem document (RFC 9457) with a stable `code`. 503 comes with `Retry-After`; a repeat of
+`POST /v1/videos` is safe with an `Idempotency-Key`.
+"""
+_TAGS = [
+    {"name": "uploads", "description": "Files go straight to the object store."},
+    {"name": "videos", "description": "What the fleet saw."},
+    {"name": "jobs", "description": "The work behind it."},
+    {"name": "events", "description": "Live, without gaps."},
+    {"name": "health", "description": "For operators; no key needed."},
+]
+
+
+class Api(FastAPI):
+    """FastAPI whose document knows the shape of a problem, which no route returns as its result."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        template = "#/components/schemas/{model}"
+        definition = Problem.model_json_schema(ref_template=template)
+        nested = definition.pop("$defs")
+        document.setdefault("components", {}).setdefault("schemas", {}).update(nested | {"Problem": definition})
+        return document
+
+
+def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> FastAPI:
+    """The ASGI application. Its streams are at `app.state.streams`, so that a server can end them when it stops."""
+    metrics, streams = Metrics(), Streams(policy or StreamPolicy())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        engine = build_engine(
+            settings.database.sqlalchemy_url, pool_size=settings.database.pool_size, application="huntaze-api"
+        )
+        objects = S3ObjectStore(settings.s3)
+        probes = Probes(settings, objects)
+        sessions = build_sessions(engine)
+        streams.serve_from(sessions)
+        metrics.watch_backlog(probes.sessions)
+        listener = asyncio.create_task(streams.listen(settings.database.libpq_url), name="event-listener")
+        try:
+            yield {"services": Services(settings, sessions, objects, streams, probes, metrics)}
+        finally:
+            streams.close()
+            listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await listener
+            probes.close()
+            objects.close()
+            engine.dispose()
+
+    app = Api(
+        title="Huntaze workers",
+        version=version("huntaze-workers"),
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        redirect_slashes=False,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.streams = streams
+    app.add_middleware(Edge, metrics=metrics)
+    error_handlers.install(app)
+    for part in (uploads, videos, jobs, events, health):
+        app.include_router(part.router)
+    return app

@@ -1,0 +1,87 @@
+"""What `/metrics` shows. No label holds a creator, an id or a path as it was asked for."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from huntaze.models import job_reads
+from huntaze.models.database import Sessions
+from huntaze.models.job_kinds import QUEUES
+from huntaze.models.jobs import LIVE
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
+
+
+class Metrics:
+    """A registry of its own: two apps in one process do not count for one another."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "huntaze_http_requests",
+            "Requests answered, by route template, method and status",
+            ["route", "method", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "huntaze_http_request_seconds",
+            "Seconds until the response started",
+            ["route", "method"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self.streams = Gauge(
+            "huntaze_open_streams", "Event streams that are open, SSE and WebSocket", registry=self._registry
+        )
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Counts one request."""
+        known = method if method in _METHODS else "OTHER"
+        self._requests.labels(route, known, str(status)).inc()
+        self._seconds.labels(route, known).observe(seconds)
+
+    def watch_backlog(self, sessions: Sessions) -> None:
+        """Adds the gauges of the ledger, which are read at each scrape."""
+        self._registry.register(_BacklogCollector(sessions))
+
+    def render(self) -> bytes:
+        """The text exposition format. Reads the database."""
+        return generate_latest(self._registry)
+
+
+class _BacklogCollector(Collector):
+    """Live jobs from the database. While it is away the gauges are left out: a made-up 0 would scale workers away."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing is read at registration."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("huntaze_database_up", "1 if the ledger could be read for this scrape")
+        try:
+            with self._sessions() as session:
+                rows = job_reads.backlog(session)
+        except SQLAlchemyError:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        jobs = GaugeMetricFamily("huntaze_jobs", "Jobs that have not ended", labels=["queue", "state"])
+        oldest = GaugeMetricFamily(
+            "huntaze_oldest_due_seconds",
+            "Age of the oldest job that is due and has not started: what to scale on",
+            labels=["queue"],
+        )
+        counts = {(row.queue, row.state): row.jobs for row in rows}
+        for queue in sorted({*QUEUES, *(row.queue for row in rows)}):
+            for state in LIVE:
+                jobs.add_metric([queue, state], counts.get((queue, state.value), 0))
+            oldest.add_metric([queue], max((row.oldest_due_s for row in rows if row.queue == queue), default=0.0))
+        yield from (up, jobs, oldest)

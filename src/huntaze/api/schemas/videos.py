@@ -1,0 +1,183 @@
+"""Shapes of `/v1/videos`."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from huntaze.api.schemas.base import Body, ErrorView, PrintableText
+from huntaze.models.content import Content, ContentTask, TaskStatus
+
+_ID = "01980a52-03c7-7d02-a1b5-52d1c0e8f3aa"
+_CONTENT = "01980a4e-7c1e-7b7a-9f43-0c7f3a6d2b11"
+_JOB = "01980a52-03c9-7a45-9f0e-8be1c6f2d7b4"
+
+
+class VideoRequest(Body):
+    """A video to look at: one of `content_id` and `object_key`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"content_id": _CONTENT},
+                {"object_key": "creators/01980a4e-5a30-7f11-8d21-6b1f0c9a4e72/imports/beach.mp4", "cells": 16},
+            ]
+        }
+    )
+
+    content_id: uuid.UUID | None = Field(None, description="from `POST /v1/uploads`")
+    object_key: Annotated[PrintableText, Field(max_length=512)] | None = Field(
+        None, description="of an object that came by other means; starts with `creators/{creator id}/`"
+    )
+    cells: Literal[1, 4, 9, 16] = Field(9, description="how many frames the model is shown, on one grid")
+
+
+class VideoAccepted(BaseModel):
+    """The same for every repeat of the request. What has become of it is at `url`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": _ID, "content_id": _CONTENT, "job_id": _JOB, "url": f"/v1/videos/{_ID}"}]
+        }
+    )
+
+    id: uuid.UUID
+    content_id: uuid.UUID
+    job_id: uuid.UUID
+    url: str
+
+
+class Keyframe(BaseModel):
+    """One cell of the grid, counted from 0 in reading order."""
+
+    model_config = ConfigDict(extra="allow")
+
+    cell: int
+    time_s: float = Field(description="seconds from the start of the video")
+
+
+class Usage(BaseModel):
+    """What the model's answer took. `sandbox`: no model was asked, the analysis is made up from pixels."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    sandbox: bool
+    input_tokens: int
+    output_tokens: int
+    cost_micro_usd: int = Field(description="millionths of a US dollar")
+
+
+class Reading(BaseModel):
+    """What was read of the object: `bytes` in `requests` ranges, of `size` bytes."""
+
+    model_config = ConfigDict(extra="allow")
+
+    bytes: int
+    requests: int
+    size: int
+
+
+class Artifacts(BaseModel):
+    """Presigned URLs of the pictures, null until they are there."""
+
+    grid: str | None = Field(None, description="what the model saw (JPEG)")
+    poster: str | None = None
+    storyboard: str | None = Field(None, description="thumbnails on one picture")
+    storyboard_vtt: str | None = Field(None, description="WebVTT: when each thumbnail is shown")
+    expires_at: datetime
+
+
+class VideoSummary(BaseModel):
+    """One line of the list."""
+
+    id: uuid.UUID
+    content_id: uuid.UUID
+    job_id: uuid.UUID | None = Field(description="the job at work on it now, or the last one that was")
+    name: str
+    size: int = Field(description="bytes")
+    status: TaskStatus
+    progress: float = Field(ge=0, le=1)
+    error: ErrorView | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def columns_of(cls, task: ContentTask, content: Content) -> dict[str, Any]:
+        """The fields of a summary, from the rows."""
+        code = task.error_code
+        return {
+            "id": task.id,
+            "content_id": task.content_id,
+            "job_id": task.job_id,
+            "name": content.name,
+            "size": content.size,
+            "status": task.status,
+            "progress": task.progress,
+            "error": None if code is None else ErrorView(code=code, message=task.error_message),
+            "created_at": task.created_at,
+            "updated_at": task.updated_at,
+        }
+
+
+_SUMMARY: dict[str, Any] = {
+    "id": _ID,
+    "content_id": _CONTENT,
+    "job_id": _JOB,
+    "name": "beach.mp4",
+    "size": 10485760,
+    "status": "succeeded",
+    "progress": 1.0,
+    "error": None,
+    "created_at": "2026-11-02T10:30:00Z",
+    "updated_at": "2026-11-02T10:30:05Z",
+}
+
+
+class VideoPage(BaseModel):
+    """Newest first. `next_cursor` is null on the last page."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"videos": [_SUMMARY], "next_cursor": _ID}]})
+
+    videos: list[VideoSummary]
+    next_cursor: uuid.UUID | None
+
+
+class Video(VideoSummary):
+    """Everything there is about one video. What is not there yet is null."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                _SUMMARY
+                | {
+                    "media": {"container": "mp4", "codec": "h264", "width": 1920, "height": 1080, "duration_s": 12.5},
+                    "keyframes": [{"cell": 0, "time_s": 0.0}, {"cell": 1, "time_s": 1.4}],
+                    "analysis": {"summary": "Two people walk along a beach at sunset."},
+                    "usage": {
+                        "model": "Phi-4-multimodal-instruct",
+                        "sandbox": False,
+                        "input_tokens": 3120,
+                        "output_tokens": 210,
+                        "cost_micro_usd": 317,
+                    },
+                    "reading": {"bytes": 1310720, "requests": 14, "size": 10485760},
+                    "artifacts": {
+                        "grid": "https://huntaze-media.s3.amazonaws.com/...",
+                        "poster": "https://huntaze-media.s3.amazonaws.com/...",
+                        "storyboard": "https://huntaze-media.s3.amazonaws.com/...",
+                        "storyboard_vtt": "https://huntaze-media.s3.amazonaws.com/...",
+                        "expires_at": "2026-11-02T11:30:00Z",
+                    },
+                }
+            ]
+        }
+    )
+
+    media: dict[str, Any] | None = Field(description="container, codec, width, height, duration_s, ...")
+    keyframes: list[Keyframe] | None
+    analysis: dict[str, Any] | None = Field(description="the model's report")
+    usage: Usage | None
+    reading: Reading | None
+    artifacts: Artifacts | None

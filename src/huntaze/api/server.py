@@ -1,0 +1,72 @@
+"""The process: uvicorn around the application, logs as JSON lines."""
+
+import logging
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from huntaze.api.app import build_app
+from huntaze.api.edge import MAX_BODY_BYTES
+from huntaze.api.streams import Streams
+from huntaze.settings import Settings
+
+GRACE_S = 5  # seconds that requests under way get at a stop
+
+
+class Server(uvicorn.Server):
+    """Ends the streams first: they would otherwise hold up every stop until the grace is over."""
+
+    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
+        super().__init__(config)
+        self._streams = streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._streams.close()
+        await super().shutdown(sockets)
+
+
+def build_server(settings: Settings) -> Server:
+    """A server for the address in `settings.api`. `run()` blocks until SIGTERM or SIGINT."""
+    app = build_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.api.host,
+        port=settings.api.port,
+        log_config=None,
+        access_log=False,  # `edge.Edge` writes one line a request, by route template
+        server_header=False,
+        ws_max_size=MAX_BODY_BYTES,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return Server(config, app.state.streams)
+
+
+def configure_logs() -> None:
+    """JSON lines on stderr, from this package and from what it stands on."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
