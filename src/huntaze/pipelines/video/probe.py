@@ -21,6 +21,10 @@ from huntaze.pipelines.video.source import Source
 # (hls, concat, dash, image2, sdp, rtsp), the still image pipes, text art (tty, svg) and raw streams without times.
 CONTAINERS = ("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "flv", "gif", "ogg", "asf", "mxf", "dv", "ivf")
 
+# Matroska, RIFF (AVI), FLV, GIF, Ogg, MPEG program and transport stream, ASF; what QuickTime and MP4 may begin with.
+_SIGNATURES = (b"\x1a\x45\xdf\xa3", b"RIFF", b"FLV", b"GIF8", b"OggS", b"\0\0\1\xba", b"\x47", b"\x30\x26\xb2\x75")
+_MOV_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"}
+
 _PICTURES_BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _HDR_TRANSFERS = {int(ColorTrc.SMPTE2084), int(ColorTrc.ARIB_STD_B67)}
 _FIRST_FRAME_PACKETS = 500
@@ -123,11 +127,18 @@ def _open(source: Source, limits: Limits) -> InputContainer:
                 metadata_errors="replace",
                 io_open=_refuse_other_files,
             )
-    except av.ArgumentError as error:
-        # How FFmpeg reports a demuxer that is not on the whitelist.
-        raise media_error(errors.UNSUPPORTED_FORMAT) from error
-    except (av.FFmpegError, EOFError) as error:
-        raise media_error(errors.UNREADABLE) from error
+    except av.FFmpegError as error:
+        # "Invalid argument" is how FFmpeg reports a demuxer that is not on the whitelist, and now and then a file
+        # that ends too early.
+        other_kind = isinstance(error, av.ArgumentError) and not _begins_like_video(source)
+        raise media_error(errors.UNSUPPORTED_FORMAT if other_kind else errors.UNREADABLE) from error
+
+
+def _begins_like_video(source: Source) -> bool:
+    source.seek(0)
+    head = source.read(12)
+    source.check()
+    return head.startswith(_SIGNATURES) or head[4:8] in _MOV_BOXES
 
 
 def _choose_stream(container: InputContainer) -> VideoStream:

@@ -17,6 +17,9 @@ Rating = Literal["general", "teen", "mature", "adult", "unknown"]
 
 _TEXT_MOST = 4000
 _LIST_MOST = 30
+# An answer is a few thousand characters; these bound what a runaway one can cost.
+_ANSWER_MOST = 200_000
+_OBJECTS_MOST = 100
 _BAD_ANSWER = "The model's answer about this video could not be used. Run the analysis again."
 _FIELDS = """{
   "title": "short title",
@@ -183,18 +186,20 @@ def _placed(item: object, times: dict[int, float]) -> dict[str, Any] | None:
 
 
 def _find_object(text: str) -> dict[str, Any]:
-    """The largest JSON object anywhere in the text."""
+    """The JSON object anywhere in the text that has a summary, else the largest."""
     decoder = json.JSONDecoder()
-    clean = _without_trailing_commas(text)
+    clean = _without_trailing_commas(text[:_ANSWER_MOST])
     found: dict[str, Any] = {}
     at = clean.find("{")
-    while at >= 0:
+    for _ in range(_OBJECTS_MOST):
+        if at < 0:
+            break
         try:
             value, end = decoder.raw_decode(clean, at)
         except (ValueError, RecursionError):
             end = at + 1
         else:
-            found = value if len(value) > len(found) else found
+            found = max(found, value, key=lambda each: ("summary" in each, len(each)))
         at = clean.find("{", end)
     if not found:
         raise BadAnswer

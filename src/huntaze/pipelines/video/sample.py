@@ -55,7 +55,7 @@ def write_sample(path: Path) -> tuple[SampleScene, ...]:
         container.flags |= 0x0400  # AVFMT_FLAG_BITEXACT: no version and no date in the file
         if "libx264" in av.codecs_available:
             options = {
-                "preset": "superfast",
+                "preset": "veryfast",
                 "crf": "23",
                 "forced-idr": "1",
                 "threads": "1",

@@ -10,6 +10,7 @@ from huntaze.pipelines.video.kept import Keyframe
 
 TILE_WIDTH = 192
 _TILE_HEIGHT_MOST = 192
+_SHORTEST_S = 0.04  # a cue that ends where it starts is none
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def storyboard(keyframes: tuple[Keyframe, ...], *, duration_s: float | None, spr
     sprite = PIL.Image.new("RGB", (columns * tile[0], rows * tile[1]))
     starts = [0.0, *(frame.time_s for frame in keyframes[1:])]
     last = keyframes[-1].time_s
-    ends = [*starts[1:], duration_s if duration_s is not None and duration_s > last else last + 1.0]
+    ends = [*starts[1:], last + 1.0 if duration_s is None else max(duration_s, last + _SHORTEST_S)]
     lines = ["WEBVTT", ""]
     for at, frame in enumerate(keyframes):
         left, top = at % columns * tile[0], at // columns * tile[1]

@@ -1,0 +1,147 @@
+import io
+import re
+
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from huntaze.pipelines.video.grid import BAR, CELL, PICTURE_BOX, clock, compose, grid_jpeg, label, layout, shape
+from huntaze.pipelines.video.kept import Keyframe, spread
+from huntaze.pipelines.video.keyframes import wanted_times
+from huntaze.pipelines.video.poster import poster_jpeg, quality
+from huntaze.pipelines.video.storyboard import storyboard
+
+ascending = st.lists(st.floats(0, 30_000, allow_nan=False), min_size=1, max_size=40, unique=True).map(sorted)
+
+
+def frames(count: int, width: int = 444, height: int = 250) -> tuple[Keyframe, ...]:
+    return tuple(
+        Keyframe(2.5 * number, np.full((height, width, 3), 60 + 10 * number, dtype=np.uint8), number)
+        for number in range(count)
+    )
+
+
+@given(times=ascending)
+def test_cells_lie_on_the_canvas_row_by_row_and_never_on_one_another(times: list[float]) -> None:
+    rows, columns = shape(len(times))
+    cells = layout(tuple(times))
+    assert [cell.index for cell in cells] == list(range(1, len(times) + 1))
+    assert [cell.time_s for cell in cells] == times
+    taken: set[tuple[int, int]] = set()
+    for cell in cells:
+        left, top, right, bottom = cell.box
+        assert 0 <= left < right <= columns * CELL
+        assert 0 <= top < bottom <= rows * CELL
+        assert (right - left, bottom - top) == (CELL, CELL)
+        assert (top // CELL, left // CELL) == (cell.row, cell.column) == divmod(cell.index - 1, columns)
+        taken.add((cell.row, cell.column))
+    assert len(taken) == len(times)
+    assert rows * columns - len(times) < columns, "no row is empty"
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(1, (1, 1)), (2, (1, 2)), (3, (2, 2)), (4, (2, 2)), (5, (2, 3)), (7, (3, 3)), (9, (3, 3)), (16, (4, 4))],
+)
+def test_fewer_pictures_make_a_smaller_grid(count: int, expected: tuple[int, int]) -> None:
+    assert shape(count) == expected
+    grid = compose(frames(count))
+    assert grid.image.shape == (expected[0] * 448, expected[1] * 448, 3)
+    assert grid.image.dtype == np.uint8
+
+
+def test_a_grid_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        compose(())
+
+
+@pytest.mark.parametrize(("width", "height"), [PICTURE_BOX, (444, 250), (232, PICTURE_BOX[1]), (412, 412), (1, 1)])
+def test_the_label_has_its_own_bar_whatever_the_shape_of_the_picture(width: int, height: int) -> None:
+    white = np.full((height, width, 3), 255, dtype=np.uint8)
+    grid = compose(tuple(Keyframe(number * 1.0, white, number) for number in range(4)))
+    for cell in grid.cells:
+        left, top, right, bottom = cell.box
+        inside = grid.image[top:bottom, left:right]
+        row = (CELL - BAR - height) // 2
+        column = (CELL - width) // 2
+        picture = inside[row : row + height, column : column + width]
+        assert (picture == 255).all(), "nothing is drawn over the picture"
+        bar = inside[row + height : row + height + BAR]
+        assert bar.shape[0] == BAR
+        assert (bar > 200).any(), "the label is readable"
+        assert (bar < 40).mean() > 0.5, "on dark ground"
+
+
+def test_a_picture_too_large_for_its_cell_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        compose(frames(1, width=445))
+
+
+@pytest.mark.parametrize(
+    ("time_s", "text"),
+    [(0.0, "0:00.0"), (12.44, "0:12.4"), (12.0, "0:12.0"), (59.99, "0:59.9"), (75.5, "1:15.5"), (3672.0, "1:01:12.0")],
+)
+def test_times_are_written_as_people_write_them(time_s: float, text: str) -> None:
+    assert clock(time_s) == text
+    assert label(layout((time_s,))[0]) == f"#1  {text}"
+
+
+def test_the_bytes_are_the_same_each_time_and_the_picture_survives_them() -> None:
+    grid = compose(frames(9))
+    assert grid_jpeg(grid) == grid_jpeg(compose(frames(9)))
+    with PIL.Image.open(io.BytesIO(grid_jpeg(grid))) as picture:
+        assert picture.size == (1344, 1344)
+        assert np.abs(np.asarray(picture).astype(int) - grid.image).mean() < 2
+
+
+@given(times=ascending, count=st.integers(1, 16))
+def test_the_choice_is_distinct_ascending_and_as_large_as_can_be(times: list[float], count: int) -> None:
+    chosen = spread(times, count)
+    assert len(chosen) == min(count, len(times))
+    assert chosen == sorted(set(chosen))
+    assert all(0 <= at < len(times) for at in chosen)
+
+
+@given(duration=st.floats(0.01, 30_000), count=st.integers(1, 16))
+def test_the_wanted_times_are_inside_and_even(duration: float, count: int) -> None:
+    times = wanted_times(duration, count)
+    assert len(times) == count
+    assert all(0 < time_s < duration for time_s in times)
+    assert list(times) == sorted(times)
+
+
+def test_an_even_choice_among_even_times() -> None:
+    assert spread([float(number) for number in range(90)], 9) == [5, 15, 25, 35, 44, 54, 64, 74, 84]
+
+
+@settings(deadline=None, max_examples=30)
+@given(count=st.integers(1, 16), width=st.integers(1, 444), height=st.integers(1, 412), tail=st.floats(0, 60))
+def test_every_cue_of_the_storyboard_cuts_a_tile_out_of_the_sprite(
+    count: int, width: int, height: int, tail: float
+) -> None:
+    made = storyboard(frames(count, width, height), duration_s=2.5 * (count - 1) + tail, sprite_url="strip.jpg")
+    with PIL.Image.open(io.BytesIO(made.jpeg)) as sprite:
+        sheet = sprite.size
+    cues = re.findall(r"(\S+) --> (\S+)\nstrip\.jpg#xywh=(\d+),(\d+),(\d+),(\d+)\n", made.vtt)
+    assert made.vtt.startswith("WEBVTT\n\n")
+    assert len(cues) == count
+    assert cues[0][0] == "00:00:00.000"
+    for (start, end, x, y, w, h), following in zip(cues, [*cues[1:], None], strict=True):
+        assert start < end
+        assert following is None or end == following[0]
+        assert (int(w), int(h)) == made.tile
+        assert int(x) + int(w) <= sheet[0]
+        assert int(y) + int(h) <= sheet[1]
+    assert len({cue[2:4] for cue in cues}) == count
+
+
+def test_a_poster_is_neither_black_nor_white_nor_flat() -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (90, 160, 3), dtype=np.uint8)
+    blurred = np.full((90, 160, 3), 120, dtype=np.uint8)
+    for dull in (np.zeros_like(noise), np.full_like(noise, 255), blurred):
+        assert quality(noise) > quality(dull)
+    assert quality(np.zeros((1, 1, 3), dtype=np.uint8)) == 0
+    with PIL.Image.open(io.BytesIO(poster_jpeg(noise))) as poster:
+        assert poster.size == (160, 90)
