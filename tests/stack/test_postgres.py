@@ -41,8 +41,9 @@ def start_and_ask(home: Path, logs: Path, question: str) -> object:
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a server that was stopped as it should be."""
+    """The folder of a server that was stopped as it should be, where nobody else can reach it."""
     folder = tmp_path_factory.mktemp("stopped")
+    folder.chmod(0o700)
     (folder / "logs").mkdir()
     assert start_and_ask(folder / "postgres", folder / "logs", "SELECT 1") == 1
     assert not (folder / "postgres" / "data" / "postmaster.pid").exists()
@@ -91,13 +92,10 @@ def test_initdb_that_fails_says_why(tmp_path: Path, logs: Path, monkeypatch: pyt
 
 
 @as_root
-def test_root_needs_no_other_user_and_opens_no_folder(tmp_path: Path, logs: Path) -> None:
-    private = tmp_path / "private"
-    private.mkdir(mode=0o700)
-    assert unprivileged.identity(private).owner is None
-    assert start_and_ask(private / "postgres", logs, "SELECT 1") == 1
-    assert stat.S_IMODE(private.stat().st_mode) == 0o700
-    assert {entry.stat().st_uid for entry in private.rglob("*")} == {0}
+def test_root_needs_no_other_user_and_opens_no_folder(stopped: Path) -> None:
+    assert unprivileged.identity(stopped).owner is None
+    assert stat.S_IMODE(stopped.parent.stat().st_mode) == 0o700
+    assert {entry.stat().st_uid for entry in stopped.rglob("*")} == {0}
 
 
 @as_root

@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from huntaze.cli.stack.credentials import load_or_create
 from huntaze.cli.stack.errors import AlreadyRunning, NotOurs
 from huntaze.cli.stack.rundir import RunDir, published
 from huntaze.cli.stack.stores import embedded_stores
+from tests.stack.conditions import alive, marked, wait_until
+
+PROGRAMS = Path(__file__).parent / "programs"
 
 
 def test_second_instance_is_told_where_the_first_one_is(tmp_path: Path) -> None:
@@ -19,8 +24,10 @@ def test_second_instance_is_told_where_the_first_one_is(tmp_path: Path) -> None:
         with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}.*still starting"), RunDir(folder):
             pass
         run.publish({"urls": {"api": "http://127.0.0.1:8000", "flower": "http://127.0.0.1:5555"}, "password": "p"})
+        asked_at = time.monotonic()
         with pytest.raises(AlreadyRunning) as caught, RunDir(folder):
             pass
+        assert time.monotonic() - asked_at < 2
         assert str(caught.value) == (
             f"One is already running in {folder} (process {os.getpid()}):\n"
             "  api: http://127.0.0.1:8000\n  flower: http://127.0.0.1:5555"
@@ -41,19 +48,20 @@ def test_stores_hold_their_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_folder_of_a_killed_instance_is_taken_over(
-    tmp_path: Path, supervise: Callable[..., subprocess.Popen[str]]
+def test_folder_of_a_killed_instance_is_free_when_its_last_process_has_gone(
+    tmp_path: Path, supervise: Callable[..., subprocess.Popen[str]], mark: str
 ) -> None:
-    folder = tmp_path / "data"
-    killed = supervise(folder, "stores")
-    assert killed.stdout is not None
-    assert killed.stdout.readline()
+    folder, family = tmp_path / "data", tmp_path / "family"
+    killed = supervise(folder, "ready", sys.executable, PROGRAMS / "stubborn_pool.py", family)
+    wait_until(family.exists)
     with pytest.raises(AlreadyRunning, match=f"process {killed.pid}"), RunDir(folder):
         pass
     killed.kill()
-    killed.wait()
+    wait_until(lambda: not alive(killed.pid))  # not collected, as a shell may do it late
     assert published(folder)["pid"] == killed.pid
+    assert marked(mark) != []
     with RunDir(folder):
+        assert marked(mark) == []
         assert published(folder)["pid"] == os.getpid()
 
 

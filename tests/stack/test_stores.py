@@ -197,6 +197,7 @@ def test_data_survives_a_stop_and_a_kill_9(
     below = list(guard.descendants(supervisor.pid))
     assert len(below) > 6  # three guards, three servers and what PostgreSQL forks
     supervisor.kill()
+    wait_until(lambda: not alive(supervisor.pid))
     # At once: the folder is not free before the last process of the killed one has gone.
     with embedded_stores(data, valkey=False) as stores:
         assert not any(alive(pid) for pid in below)

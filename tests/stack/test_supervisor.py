@@ -97,6 +97,23 @@ def test_service_that_is_never_ready_is_reported_in_time(logs: Path, service: Ma
     assert marked(mark) == []
 
 
+def test_service_that_has_ended_is_not_ready_whoever_answers_the_probe(
+    logs: Path, service: MakeService, mark: str
+) -> None:
+    async def somebody_else_answers() -> bool:
+        while marked(mark):
+            await asyncio.sleep(0.01)
+        return True
+
+    async def scenario() -> None:
+        async with Supervisor(logs) as supervisor:
+            await supervisor.start(service("late", "raise SystemExit('address in use')", ready=somebody_else_answers))
+
+    with pytest.raises(ServiceFailed, match="late ended before it was ready: exit status 1") as caught:
+        asyncio.run(scenario())
+    assert caught.value.log_tail == ("address in use",)
+
+
 def test_program_that_is_missing_is_named(logs: Path) -> None:
     missing = Service(name="ghost", argv=("/no/such/program",), env={}, ready=never, stage=Stage.WORK)
 
@@ -231,14 +248,15 @@ def test_service_dies_with_its_guard(logs: Path, service: MakeService) -> None:
 
 def test_kill_9_of_the_supervisor_leaves_nothing(tmp_path: Path, supervise: Supervise, mark: str) -> None:
     program = Path(__file__).parent / "programs" / "stubborn_pool.py"
-    supervisors, below = [], []
-    for mode in ("ready", "never-ready"):
-        (tmp_path / mode).mkdir()
-        supervisors.append(supervise(tmp_path / mode, mode, sys.executable, program, tmp_path / f"{mode}.family"))
-    for mode, supervisor in zip(("ready", "never-ready"), supervisors, strict=True):
-        wait_until((tmp_path / f"{mode}.family").exists)
+    families = {mode: tmp_path / f"{mode}.family" for mode in ("ready", "never-ready")}
+    supervisors = [
+        supervise(tmp_path / mode, mode, sys.executable, program, family) for mode, family in families.items()
+    ]
+    below = []
+    for supervisor, family in zip(supervisors, families.values(), strict=True):
+        wait_until(family.exists)
         below += list(guard.descendants(supervisor.pid))
-        assert set(pids(tmp_path / f"{mode}.family")) < set(below)
+        assert set(pids(family)) < set(below)
     for supervisor in supervisors:
         supervisor.kill()
     wait_until(lambda: not any(alive(pid) for pid in below), within_s=5)

@@ -1,9 +1,9 @@
 """A supervisor to be killed.
 
-    supervise.py LOG_DIR never-ready|ready COMMAND ...
+    supervise.py DATA_DIR ready|never-ready COMMAND ...
     supervise.py DATA_DIR stores
 
-Prints "up" when its service, or the stores, are started, and waits for ever.
+Prints "up", or the URL of the database, when all is started, and waits for ever.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
+from huntaze.cli.stack.rundir import RunDir
 from huntaze.cli.stack.service import Service, Stage
 from huntaze.cli.stack.supervisor import Supervisor
 
@@ -22,8 +23,8 @@ async def answer() -> bool:
     return mode == "ready"
 
 
-async def supervise() -> None:
-    async with Supervisor(Path(folder)) as supervisor:
+async def supervise(run: RunDir) -> None:
+    async with Supervisor(run.logs, lock_fd=run.lock_fd) as supervisor:
         # The longest grace that a service could ask for: an orphan must not get it.
         service = Service(
             name="pool", argv=tuple(command), env=os.environ, ready=answer, stage=Stage.WORK, stop_timeout_s=60
@@ -40,4 +41,5 @@ if mode == "stores":
         print(stores.database_url, flush=True)
         signal.pause()
 else:
-    asyncio.run(supervise())
+    with RunDir(Path(folder)) as run:
+        asyncio.run(supervise(run))
