@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+FIRE = "clock.fire"  # what beat sends, with the name of an entry
+SWEEP = "clock.sweep"  # in place of a name: all entries, against firings that were lost
+SWEEP_CRON = "*/5 * * * *"
+
 
 @dataclass(frozen=True)
 class Entry:

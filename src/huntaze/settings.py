@@ -3,9 +3,11 @@
 Every variable is declared here with what it means and an example; `.env.example` and the errors are made from that.
 """
 
+import os
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -156,10 +158,9 @@ GROUPS: dict[str, type[_Group]] = {
 
 
 class Settings(BaseModel):
-    """All groups. A door that does without a store asks `load` for its groups alone."""
+    """All groups."""
 
     model_config = ConfigDict(frozen=True)
-    COMMON: ClassVar[tuple[str, ...]] = ("database", "redis", "s3", "ai", "api", "worker", "flower")
 
     database: DatabaseSettings
     redis: RedisSettings
@@ -170,18 +171,27 @@ class Settings(BaseModel):
     flower: FlowerSettings
 
 
-def load() -> Settings:
-    """Reads the environment and `.env` of the working directory. Raises SettingsError, naming all that is wrong."""
+def load(*names: str) -> Settings:
+    """Reads the environment and `.env` of the working directory. Raises SettingsError, naming all that is wrong.
+
+    With `names`, only these groups are looked at, and the settings hold nothing else: for commands that need no more.
+    """
     groups: dict[str, _Group] = {}
     problems: list[str] = []
-    for name, group in GROUPS.items():
+    for name in names or GROUPS:
         try:
-            groups[name] = group()
+            groups[name] = GROUPS[name]()
         except ValidationError as error:
-            problems += [_explain(group, problem) for problem in error.errors()]
+            problems += [_explain(GROUPS[name], problem) for problem in error.errors()]
     if problems:
         raise SettingsError("\n".join(["The settings are not usable:", *problems, "All variables: .env.example"]))
-    return Settings.model_validate(groups)
+    return Settings.model_construct(None, **groups)  # the groups have been validated, each by itself
+
+
+def given(group: type[_Group]) -> list[str]:
+    """The variables of a group that are set, in the environment or in `.env`."""
+    present = {name.upper() for name, value in {**dotenv_values(".env"), **os.environ}.items() if value}
+    return [name for field in group.model_fields if (name := variable(group, field)) in present]
 
 
 def variable(group: type[_Group], field: str) -> str:

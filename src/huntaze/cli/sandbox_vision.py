@@ -84,7 +84,7 @@ def _read(body: ChatBody) -> tuple[str, Pixels]:
 
 def image_tokens(picture: Pixels) -> int:
     """What Phi-4 Multimodal's processor makes of a picture: 273 + R*C + R, in rows and columns of 28 pixels."""
-    height, width = picture.shape[:2]
+    height, width = int(picture.shape[0]), int(picture.shape[1])
     rows, columns = -(-height // 28), -(-width // 28)
     return 273 + rows * columns + rows
 

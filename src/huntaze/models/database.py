@@ -1,12 +1,18 @@
 """Engine and unit of work. Nothing opens at import; a process that forks builds its engine after the fork."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
+from huntaze.models.tables import METADATA
+
 Sessions = sessionmaker[Session]
+
+assert METADATA.tables  # all tables are known before the first statement
+
+# The database cannot be reached, or gave up on us: worth waiting for. Any other error is a mistake of ours.
+DatabaseAway = (OperationalError, InterfaceError, PoolTimeout)
 
 
 def build_engine(url: str, *, pool_size: int = 5, connect_timeout_s: int = 5, application: str = "huntaze") -> Engine:
@@ -36,10 +42,3 @@ def build_engine(url: str, *, pool_size: int = 5, connect_timeout_s: int = 5, ap
 def build_sessions(engine: Engine) -> Sessions:
     """Sessions whose objects stay readable after the commit: what leaves a unit of work is a plain value."""
     return sessionmaker(engine, expire_on_commit=False)
-
-
-@contextmanager
-def unit_of_work(sessions: Sessions) -> Iterator[Session]:
-    """One transaction: committed at the end of the block, rolled back when it raises."""
-    with sessions.begin() as session:
-        yield session

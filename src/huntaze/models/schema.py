@@ -9,11 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from huntaze.models import content, events, jobs, nodes, periodic, users
-from huntaze.models.base import Base
-
-METADATA = Base.metadata
-TABLES = (content, events, jobs, nodes, periodic, users)  # imported so that METADATA knows their tables
+from huntaze.models.tables import METADATA
 
 _LOCK = 0x68756E74617A65  # "huntaze": two upgrades at once take turns
 

@@ -11,8 +11,7 @@ from huntaze import logs
 from huntaze.models.database import build_engine, build_sessions
 from huntaze.models.job_kinds import QUEUES
 from huntaze.settings import Settings, SettingsError, load
-from huntaze.worker import lifecycle
-from huntaze.worker.app import build_app
+from huntaze.worker.app import build_app, keep_logs
 from huntaze.worker.dispatcher import Dispatcher, celery_sender
 from huntaze.worker.heartbeat import Heartbeat
 
@@ -54,7 +53,10 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
         return 2
     prefork = bool(_CPU_QUEUES & set(queues))
     concurrency = options.concurrency or (os.cpu_count() or 1 if prefork else 16)
-    app = build_app(settings, threads=1 if prefork else concurrency)
+    from huntaze.worker import base, lifecycle  # what runs jobs; the other processes start without it
+
+    app = build_app(settings)
+    base.register(app, settings, threads=1 if prefork else concurrency)
     lifecycle.connect(app, settings, prefork=prefork, queues=queues)
     app.worker_main(
         [
@@ -85,7 +87,7 @@ def _dispatcher(settings: Settings, _: argparse.Namespace) -> int:
 
 def _beat(settings: Settings, _: argparse.Namespace) -> int:
     app = build_app(settings)
-    lifecycle.keep_logs(settings)
+    keep_logs(settings)
     app.huntaze_heartbeat = Heartbeat(settings.database, app.huntaze_node, "beat")
     app.start(["beat", "--pidfile="])
     app.huntaze_heartbeat.leave()
@@ -99,7 +101,9 @@ def _flower(settings: Settings, _: argparse.Namespace) -> int:
         return 2
     # By the environment: arguments are there for every user of the machine to read.
     os.environ["FLOWER_BASIC_AUTH"] = f"{flower.user}:{flower.password.get_secret_value()}"
-    build_app(settings).start(["flower", f"--address={flower.host}", f"--port={flower.port}"])
+    app = build_app(settings)
+    keep_logs(settings)
+    app.start(["flower", f"--address={flower.host}", f"--port={flower.port}"])
     return 0
 
 

@@ -1,32 +1,42 @@
 """The Celery app: a factory, with the settings that follow from what Celery on Redis really does."""
 
+import os
+import socket
 from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from celery.schedules import crontab
 from kombu.entity import Queue
 
-from huntaze.beat_schedule import SCHEDULE
-from huntaze.models.job_kinds import KINDS, MAX_HARD_LIMIT_S, QUEUES
+from huntaze import logs
+from huntaze.beat_schedule import FIRE, SCHEDULE, SWEEP, SWEEP_CRON
+from huntaze.models.job_kinds import MAX_HARD_LIMIT_S, QUEUES
 from huntaze.settings import Settings
-from huntaze.worker.base import JobTask
-from huntaze.worker.clock import FIRE, SWEEP, ClockTask
-from huntaze.worker.runtime import ProcessRuntime, node_name
-
-_SWEEP_CRON = "*/5 * * * *"
 
 
-def build_app(settings: Settings, *, threads: int = 1) -> Celery:
-    """The app of a worker, a dispatcher, beat or Flower. Connects to nothing yet."""
+def build_app(settings: Settings) -> Celery:
+    """The app of a worker, a dispatcher, beat or Flower: all of them know the settings, none connects yet.
+
+    Only a worker also gets the tasks (`worker/base.py: register`); the others send and watch by name.
+    """
     app = Celery("huntaze", broker=settings.redis.url.get_secret_value(), set_as_current=False)
     app.conf.update(_conf(settings))
-    app.huntaze_runtime = ProcessRuntime(settings, threads)
     app.huntaze_node = node_name()
-    for name, kind in KINDS.items():
-        limits = {"soft_time_limit": kind.soft_limit_s, "time_limit": kind.hard_limit_s}
-        app.register_task(type("KindTask", (JobTask,), {"name": name, "queue": kind.queue, **limits})())
-    app.register_task(ClockTask())
     return app
+
+
+def node_name() -> str:
+    """This process, unique over restarts: what a stopping node hands back is what bears its name."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+
+
+def keep_logs(settings: Settings) -> None:
+    """Celery leaves logging to us once somebody listens to this signal."""
+
+    def set_up_logging(**_: Any) -> None:
+        logs.configure(settings.worker.log_level)
+
+    signals.setup_logging.connect(set_up_logging, weak=False)
 
 
 def _conf(settings: Settings) -> dict[str, Any]:
@@ -69,6 +79,6 @@ def _conf(settings: Settings) -> dict[str, Any]:
                 name: {"task": FIRE, "schedule": crontab.from_string(entry.cron), "args": [name]}
                 for name, entry in SCHEDULE.items()
             },
-            SWEEP: {"task": FIRE, "schedule": crontab.from_string(_SWEEP_CRON), "args": [SWEEP]},
+            SWEEP: {"task": FIRE, "schedule": crontab.from_string(SWEEP_CRON), "args": [SWEEP]},
         },
     }

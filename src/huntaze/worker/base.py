@@ -6,7 +6,7 @@ import threading
 import traceback
 import uuid
 
-from celery import Task
+from celery import Celery, Task
 from celery.exceptions import Retry, SoftTimeLimitExceeded
 from structlog.contextvars import bound_contextvars
 
@@ -16,8 +16,10 @@ from huntaze.models.job_kinds import KINDS, parse_args
 from huntaze.models.job_store import AttemptEnd, LeaseLost
 from huntaze.models.jobs import Job, JobState
 from huntaze.pipelines.errors import HuntazeError, Permanent, Transient
+from huntaze.settings import Settings
 from huntaze.tasks.context import JobCancelled, JobContext
-from huntaze.worker.runtime import Runtime
+from huntaze.worker.clock import ClockTask
+from huntaze.worker.runtime import ProcessRuntime, Runtime
 
 _log = logger(__name__)
 
@@ -39,10 +41,19 @@ class JobTask(Task):  # type: ignore[misc]
             raise Permanent(job.error_code or "job.error", job.error_message or "")
 
 
+def register(app: Celery, settings: Settings, threads: int) -> None:
+    """Gives a worker's app one task a job kind, and the clock's. `threads`: how many jobs the process runs at once."""
+    app.huntaze_runtime = ProcessRuntime(settings, threads)
+    for name, kind in KINDS.items():
+        limits = {"soft_time_limit": kind.soft_limit_s, "time_limit": kind.hard_limit_s}
+        app.register_task(type("KindTask", (JobTask,), {"name": name, "queue": kind.queue, **limits})())
+    app.register_task(ClockTask())
+
+
 def run_job(runtime: Runtime, node: str, job_id: uuid.UUID) -> Job | None:
     """Runs one job if it is still to be had; returns the row as it was settled, None if it was not ours to settle.
 
-    Raises SQLAlchemyError where the database is away: the lease then speaks for us.
+    Raises one of DatabaseAway where the database is away: the lease then speaks for us.
     """
     worker = f"{node}/{os.getpid()}.{threading.get_ident() % 100_000}"
     with runtime.statements() as session:

@@ -7,7 +7,7 @@ from itertools import islice
 from celery import Task
 from cronsim import CronSim
 
-from huntaze.beat_schedule import SCHEDULE, Entry
+from huntaze.beat_schedule import FIRE, SCHEDULE, SWEEP, Entry
 from huntaze.logs import logger
 from huntaze.models import job_store, periodic_store
 from huntaze.models.database import Sessions
@@ -17,9 +17,6 @@ _log = logger(__name__)
 _MOST_SLOTS = 1000  # in one firing; the next sweep goes on from there
 # An entry that is seen for the first time starts with the slot that fired it, not with all of the past.
 _FIRST_SIGHT = timedelta(minutes=1)
-
-FIRE = "clock.fire"
-SWEEP = "clock.sweep"  # in place of an entry's name: all of them, against firings that were lost
 
 
 class ClockTask(Task):  # type: ignore[misc]

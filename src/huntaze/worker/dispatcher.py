@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 import psycopg
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerAway
-from sqlalchemy.exc import SQLAlchemyError
 
 from huntaze.logs import logger
 from huntaze.models import channels, event_store, job_dispatch
-from huntaze.models.database import Sessions
+from huntaze.models.database import DatabaseAway, Sessions
 from huntaze.models.job_dispatch import Hint
 from huntaze.models.job_kinds import QUEUES
 from huntaze.models.node_store import HEARTBEAT_S
@@ -68,7 +67,7 @@ class Dispatcher:
                     connection.execute(f"LISTEN {channels.EVENTS_WRITTEN}")
                     while not stop.is_set():
                         self._wait(connection, self.round())
-            except (psycopg.Error, SQLAlchemyError) as error:
+            except (psycopg.OperationalError, *DatabaseAway) as error:
                 _log.warning("database away", error=type(error).__name__)
                 stop.wait(POLL_S)
             except (BrokerAway, OSError) as error:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from celery.beat import Scheduler
 from sqlalchemy import NullPool, create_engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from huntaze.logs import logger
 from huntaze.models import node_store
-from huntaze.models.database import build_sessions
+from huntaze.models.database import DatabaseAway, build_sessions
 from huntaze.settings import DatabaseSettings
 
 _log = logger(__name__)
@@ -31,7 +30,7 @@ class Heartbeat:
         try:
             with self._sessions.begin() as session:
                 node_store.beat(session, self._name, self._process, self._queues)
-        except SQLAlchemyError as error:
+        except DatabaseAway as error:
             _log.warning("no heartbeat", error=type(error).__name__)
 
     def leave(self) -> None:
@@ -39,7 +38,7 @@ class Heartbeat:
         try:
             with self._sessions.begin() as session:
                 node_store.leave(session, self._name)
-        except SQLAlchemyError as error:
+        except DatabaseAway as error:
             _log.warning("left without a word", error=type(error).__name__)
 
 

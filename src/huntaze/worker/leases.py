@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from huntaze.logs import logger
 from huntaze.models import job_store
-from huntaze.models.database import Sessions
+from huntaze.models.database import DatabaseAway, Sessions
 
 _log = logger(__name__)
 
@@ -66,7 +64,7 @@ class LeaseKeeper:
             try:
                 self.renew(held)
                 renewed_at = time.monotonic()
-            except SQLAlchemyError as error:
+            except DatabaseAway as error:
                 # The jobs go on: the database may be back before the lease is over, and the fence decides anyway.
                 _log.warning("leases could not be renewed", error=type(error).__name__)
                 if time.monotonic() - renewed_at > self._lease_s:
@@ -74,7 +72,7 @@ class LeaseKeeper:
                         lease.lost = True
 
     def renew(self, held: dict[uuid.UUID, HeldLease]) -> None:
-        """One renewal of these leases. Raises SQLAlchemyError where the database is away."""
+        """One renewal of these leases. Raises DatabaseAway where the database is away."""
         with self._sessions.begin() as session:
             seen = job_store.renew(session, {id: lease.attempt for id, lease in held.items()}, self._lease_s)
         for job_id, lease in held.items():

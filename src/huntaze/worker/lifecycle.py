@@ -8,24 +8,15 @@ from typing import Any
 
 import billiard
 from celery import Celery, signals
-from sqlalchemy.exc import SQLAlchemyError
 
 from huntaze import logs
 from huntaze.models import job_store, node_store
-from huntaze.models.database import build_engine, build_sessions
+from huntaze.models.database import DatabaseAway, build_engine, build_sessions
 from huntaze.settings import Settings
+from huntaze.worker.app import keep_logs
 from huntaze.worker.heartbeat import Heartbeat
 
 _log = logs.logger(__name__)
-
-
-def keep_logs(settings: Settings) -> None:
-    """Celery leaves logging to us once somebody listens to this signal."""
-
-    def set_up_logging(**_: Any) -> None:
-        logs.configure(settings.worker.log_level)
-
-    signals.setup_logging.connect(set_up_logging, weak=False)
 
 
 def connect(app: Celery, settings: Settings, *, prefork: bool, queues: Sequence[str]) -> None:
@@ -65,7 +56,7 @@ def end_grace(node: str, settings: Settings) -> None:
         with build_sessions(engine).begin() as session:
             ids = job_store.hand_back(session, node)
         _log.info("grace is over: unfinished jobs handed back", jobs=[str(id) for id in ids])
-    except SQLAlchemyError as error:
+    except DatabaseAway as error:
         _log.warning("could not hand back; the leases will", error=type(error).__name__)
     for child in billiard.active_children():
         os.kill(child.pid, signal.SIGKILL)

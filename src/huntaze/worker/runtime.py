@@ -1,7 +1,6 @@
 """What a process that runs jobs holds: engine, clients, leases. Built after the fork, once a process."""
 
 import os
-import socket
 import threading
 from dataclasses import dataclass
 
@@ -10,11 +9,6 @@ from huntaze.models.database import Sessions, build_engine, build_sessions
 from huntaze.settings import Settings
 from huntaze.tasks.registry import Handler, handlers
 from huntaze.worker.leases import LeaseKeeper
-
-
-def node_name() -> str:
-    """This worker node, unique over restarts: what a stopping node hands back is what bears its name."""
-    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
 
 
 @dataclass(frozen=True)

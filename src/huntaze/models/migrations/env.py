@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from huntaze.models.schema import METADATA
+from huntaze.models.tables import METADATA
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=METADATA, compare_type=True, compare_server_default=True)

@@ -1,0 +1,224 @@
+"""The whole fleet on one machine: what is not pointed elsewhere is embedded, then every process of ours is started."""
+
+import asyncio
+import http.client
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from huntaze.cli.stack.credentials import write_private
+from huntaze.cli.stack.ports import DEFAULT_PORTS, LOOPBACK, HeldPort
+from huntaze.cli.stack.rundir import RunDir
+from huntaze.cli.stack.service import Service, Stage
+from huntaze.cli.stack.stores import Stores, start_stores
+from huntaze.cli.stack.supervisor import Supervisor
+from huntaze.models import node_store, user_store
+from huntaze.models.database import DatabaseAway, Sessions, build_engine, build_sessions
+from huntaze.models.users import Scope
+from huntaze.settings import GROUPS, Settings, given, load
+
+BUCKET = "huntaze-media"
+DEMO_HANDLE = "demo"
+WORKERS = {"worker-video": "video", "worker-io": "ai,default"}
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A fleet that answers. `environment` points any other command of ours at it."""
+
+    environment: dict[str, str]
+    urls: dict[str, str]
+    key: str
+    creator_id: str
+    embedded: tuple[str, ...]
+    sandbox: bool
+
+    @property
+    def api_url(self) -> str:
+        return self.urls["api"]
+
+
+def wanted() -> dict[str, bool]:
+    """Which services are to be embedded: those whose address is not set. Raises SettingsError for one half set."""
+    embed = {}
+    for name in ("database", "redis", "s3", "ai"):
+        group = GROUPS[name]
+        try:
+            group()
+            embed[name] = False
+        except ValidationError as error:
+            missing_only = all(problem["type"] == "missing" for problem in error.errors())
+            # Credentials without an address, say: better an error than a store that nobody asked for.
+            if not missing_only or (name in ("s3", "ai") and given(group)):
+                load(name)
+            embed[name] = True
+    return embed
+
+
+async def start_fleet(supervisor: Supervisor, run: RunDir, ports: dict[str, int], note: Note) -> Fleet:
+    """Starts all of it and returns when every process answers. Raises SettingsError, StackError."""
+    embed = wanted()
+    ports = {**DEFAULT_PORTS, **ports}
+    note("starting the stores")
+    environment = dict(os.environ)
+    stores = start_stores(
+        supervisor, run, postgres=embed["database"], valkey=embed["redis"], s3=embed["s3"], preferred_ports=ports
+    )
+    started, sandbox_url = await asyncio.gather(stores, _start_sandbox(supervisor, environment, embed["ai"]))
+    environment |= _addresses(started, embed)
+    if sandbox_url:
+        environment |= {"HUNTAZE_AI_BASE_URL": sandbox_url, "HUNTAZE_AI_MODEL": "sandbox-vision"}
+    # Ctrl-C is promised to take under 10 s; what is not done by then goes back to the ledger.
+    environment.setdefault("HUNTAZE_WORKER_GRACE_S", "2")
+    environment["HUNTAZE_FLOWER_PASSWORD"] = _kept_secret(run.path / "flower-password")
+    os.environ.update(environment)  # our own settings come from there too
+    settings = load()
+    note("migrating the database")
+    key, creator_id, sessions = await asyncio.to_thread(_prepare, settings, run)
+    note("starting the processes")
+    urls = await _start_processes(supervisor, environment, sessions, ports)
+    return Fleet(
+        environment={name: value for name, value in environment.items() if name.startswith("HUNTAZE_")},
+        urls=urls,
+        key=key,
+        creator_id=creator_id,
+        embedded=tuple(name for name, here in embed.items() if here),
+        sandbox=embed["ai"],
+    )
+
+
+def _addresses(stores: Stores, embed: dict[str, bool]) -> dict[str, str]:
+    found = {}
+    if embed["database"]:
+        found["HUNTAZE_DATABASE_URL"] = stores.database_url
+    if embed["redis"]:
+        found["HUNTAZE_REDIS_URL"] = stores.redis_url
+    if embed["s3"]:
+        s3 = stores.s3
+        found |= {
+            "HUNTAZE_S3_ENDPOINT_URL": s3.endpoint_url,
+            "HUNTAZE_S3_ACCESS_KEY_ID": s3.access_key,
+            "HUNTAZE_S3_SECRET_ACCESS_KEY": s3.secret_key,
+            "HUNTAZE_S3_REGION": s3.region,
+            "HUNTAZE_S3_BUCKET": BUCKET,
+        }
+    return found
+
+
+def _kept_secret(path: Path) -> str:
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(12))
+    return path.read_text().strip()
+
+
+def _prepare(settings: Settings, run: RunDir) -> tuple[str, str, Sessions]:
+    """Migrations, bucket, demo creator and its key (kept in the data folder, for its owner alone)."""
+    from huntaze.clients.s3 import S3ObjectStore  # alembic and boto3 load while the processes' own imports are awaited
+    from huntaze.models import schema
+
+    engine = build_engine(settings.database.sqlalchemy_url, pool_size=2, application="huntaze-up")
+    schema.upgrade(engine)
+    store = S3ObjectStore(settings.s3)
+    store.ensure_bucket()
+    store.close()
+    sessions = build_sessions(engine)
+    path = run.path / "demo-key"
+    with sessions.begin() as session:
+        user = user_store.ensure_user(session, DEMO_HANDLE)
+        secret = path.read_text().strip() if path.exists() else ""
+        if user_store.authenticate(session, secret) is None:
+            _, secret = user_store.create_key(session, user.id, "huntaze up", (Scope.READ, Scope.WRITE))
+            write_private(path, secret)
+    return secret, str(user.id), sessions
+
+
+async def _start_sandbox(supervisor: Supervisor, environment: dict[str, str], embed: bool) -> str | None:
+    if not embed:
+        return None
+    with HeldPort() as port:
+        argv = ("-m", "huntaze.cli.sandbox_vision", "--port", str(port.number))
+        await supervisor.start(
+            _service("sandbox-vision", argv, environment, Stage.STORES, _answers(port.number, "/healthz"))
+        )
+        return f"http://{LOOPBACK}:{port.number}/v1"
+
+
+async def _start_processes(
+    supervisor: Supervisor, environment: dict[str, str], sessions: Sessions, ports: dict[str, int]
+) -> dict[str, str]:
+    """API, dispatcher, workers first, since the demo waits for them; Flower and beat at the same time."""
+    with HeldPort(ports["api"]) as api, HeldPort(ports["flower"]) as flower:
+        environment |= {"HUNTAZE_API_PORT": str(api.number), "HUNTAZE_FLOWER_PORT": str(flower.number)}
+        before = await asyncio.to_thread(_nodes, sessions)
+
+        def node(process: str, queues: str = "") -> Callable[[], Awaitable[bool]]:
+            wanted_queues = tuple(queue for queue in queues.split(",") if queue)
+
+            def spoke() -> bool:
+                fresh = [one for one in _nodes(sessions).values() if one.name not in before]
+                return any(one.process == process and one.queues == wanted_queues for one in fresh)
+
+            return lambda: asyncio.to_thread(spoke)
+
+        worker = ("-m", "huntaze.worker")
+        services = [
+            _service("api", ("-m", "huntaze.api"), environment, Stage.DOORS, _answers(api.number, "/healthz")),
+            _service("dispatcher", (*worker, "dispatcher"), environment, Stage.WORK, node("dispatcher")),
+            *(
+                _service(name, (*worker, "worker", "--queues", queues), environment, Stage.WORK, node("worker", queues))
+                for name, queues in WORKERS.items()
+            ),
+            _service("beat", (*worker, "beat"), environment, Stage.DOORS, node("beat")),
+            _service("flower", (*worker, "flower"), environment, Stage.DOORS, _answers(flower.number, "/healthcheck")),
+        ]
+        await supervisor.start(*services)
+    return {
+        "api": f"http://{LOOPBACK}:{api.number}",
+        "docs": f"http://{LOOPBACK}:{api.number}/docs",
+        "metrics": f"http://{LOOPBACK}:{api.number}/metrics",
+        "flower": f"http://{LOOPBACK}:{flower.number}",
+    }
+
+
+def _nodes(sessions: Sessions) -> dict[str, node_store.Heartbeat]:
+    try:
+        with sessions() as session:
+            return {beat.name: beat for beat in node_store.alive(session)}
+    except DatabaseAway:
+        return {}
+
+
+def _service(
+    name: str, argv: tuple[str, ...], environment: dict[str, str], stage: Stage, ready: Callable[[], Awaitable[bool]]
+) -> Service:
+    return Service(
+        name=name,
+        argv=(sys.executable, *argv),
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+        ready=ready,
+        stage=stage,
+        ready_timeout_s=60.0,
+        stop_timeout_s=4.0 if stage is Stage.WORK else 2.0,
+    )
+
+
+def _answers(port: int, path: str) -> Callable[[], Awaitable[bool]]:
+    """A probe: an HTTP GET that is answered with 200."""
+
+    def ask() -> bool:
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=1)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return lambda: asyncio.to_thread(ask)

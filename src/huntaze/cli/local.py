@@ -1,0 +1,149 @@
+"""`huntaze up` and `huntaze demo`: the whole fleet on one machine."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from huntaze.cli.api_client import ApiClient, ApiError
+from huntaze.cli.demo import DemoFacts, run_demo
+from huntaze.cli.fleet import Fleet, start_fleet
+from huntaze.cli.output import Failed, err, out, print_json
+from huntaze.cli.report import print_facts, print_urls
+from huntaze.cli.stack.errors import StackError
+from huntaze.cli.stack.rundir import RunDir
+from huntaze.cli.stack.supervisor import Supervisor
+
+DATA_DIR = Path(".huntaze")
+T = TypeVar("T")
+
+Video = Annotated[Path | None, typer.Argument(help="a video file; without one the project's own sample is drawn")]
+Data = Annotated[Path, typer.Option("--data", help="the folder that keeps databases, objects, logs and pictures")]
+Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="port of the API; another if it is taken")]
+Reset = Annotated[bool, typer.Option("--reset", help="remove all data of earlier runs first")]
+AsJson = Annotated[bool, typer.Option("--json", help="print the facts as JSON")]
+
+
+def up(video: Video = None, data: Data = DATA_DIR, port: Port = None, reset: Reset = False) -> None:
+    """Start the whole fleet here, show a video going through it, and stay up until Ctrl-C."""
+    _run(_Session(video, data, port, reset, stay=True, as_json=False))
+
+
+def demo(
+    video: Video = None, data: Data = DATA_DIR, port: Port = None, reset: Reset = False, json: AsJson = False
+) -> None:
+    """The same as `up`, but leave after the analysis. Exit code 0 only if every stage truly ran."""
+    _run(_Session(video, data, port, reset, stay=False, as_json=json))
+
+
+class _Stopped(Exception):
+    """Ctrl-C, or SIGTERM."""
+
+
+class _Session:
+    """One run of the local fleet."""
+
+    def __init__(
+        self, video: Path | None, data: Path, port: int | None, reset: bool, *, stay: bool, as_json: bool
+    ) -> None:
+        self.video, self.data, self.ports = video, data, {} if port is None else {"api": port}
+        self.reset, self.stay, self.as_json = reset, stay, as_json
+
+    async def run(self) -> int:
+        """Returns the exit code. Raises StackError, SettingsError, ApiError, _Stopped."""
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        with RunDir(self.data) as run:
+            if self.reset:
+                run.reset()
+            async with Supervisor(run.logs, lock_fd=run.lock_fd) as supervisor:
+                with _progress() as progress:
+                    task = progress.add_task("starting", total=None)
+
+                    def note(text: str) -> None:
+                        return progress.update(task, description=text)
+
+                    starting = start_fleet(supervisor, run, self.ports, note)
+                    fleet = await _unless(stop, supervisor, starting)
+                run.publish({"urls": fleet.urls, "environment": fleet.environment, "key": fleet.key})
+                facts = await _unless(stop, supervisor, asyncio.to_thread(self._demo, fleet, run.path))
+                self._show(fleet, facts, run)
+                if self.stay:
+                    with suppress(_Stopped):
+                        await _unless(stop, supervisor, asyncio.Event().wait())
+                    out.print("Stopping.")
+                return 1 if facts.problems else 0
+
+    def _demo(self, fleet: Fleet, home: Path) -> DemoFacts:
+        video = self.video or _sample(home)
+        with ApiClient(fleet.api_url, fleet.key) as api, _progress() as progress:
+            task = progress.add_task("upload", total=1.0)
+            note = lambda stage, fraction: progress.update(task, description=stage, completed=fraction)  # noqa: E731
+            return run_demo(api, video, home / "pictures", note)
+
+    def _show(self, fleet: Fleet, facts: DemoFacts, run: RunDir) -> None:
+        if self.as_json:
+            print_json(facts.as_json())
+            return
+        print_facts(facts, fleet)
+        if self.stay:
+            print_urls(fleet, run)
+
+
+async def _unless(stop: asyncio.Event, supervisor: Supervisor, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; raises _Stopped when told to stop first, ServiceFailed when a service ends by itself first."""
+    task = asyncio.create_task(work)
+    stopped, failed = asyncio.create_task(stop.wait()), asyncio.create_task(supervisor.failure())
+    try:
+        await asyncio.wait({task, stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if failed.done():
+            raise failed.result()
+        raise _Stopped
+    finally:
+        for one in (task, stopped, failed):
+            one.cancel()
+
+
+def _sample(home: Path) -> Path:
+    path = home / "sample.mp4"
+    if not path.exists():
+        from huntaze.pipelines.video.sample import write_sample  # a decoder's worth of imports, once a folder
+
+        draft = path.with_name("sample.part.mp4")
+        write_sample(draft)
+        draft.replace(path)
+    return path
+
+
+def _progress() -> Progress:
+    """On a terminal a live line, on anything else nothing but the result."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _run(session: _Session) -> None:
+    if session.video is not None and not session.video.is_file():
+        raise Failed(f"{session.video} is not a file; name a video, or leave it out for the sample.", 2)
+    try:
+        code = asyncio.run(session.run())
+    except _Stopped:
+        raise typer.Exit(130) from None
+    except (StackError, ApiError) as error:
+        raise Failed(str(error)) from None
+    raise typer.Exit(code)
