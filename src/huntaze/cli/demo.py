@@ -50,13 +50,13 @@ class DemoFacts:
         return facts
 
 
-def run_demo(api: ApiClient, file: Path, pictures: Path, note: Note) -> DemoFacts:
+def run_demo(api: ApiClient, file: Path, pictures: Path, note: Note, cells: int | None = None) -> DemoFacts:
     """Uploads `file`, has it analysed, follows the stream. `note(stage, fraction)` as it goes. Raises ApiError."""
     begun = time.perf_counter()
     content_id = api.upload(file, lambda sent, size: note("upload", sent / size))
     uploaded = time.perf_counter()
     with api.events() as stream:
-        accepted = api.analyze(content_id)
+        accepted = api.analyze(content_id, cells)
         events = _follow(stream, accepted["id"], note)
     ended = time.perf_counter()
     video = api.get(f"/v1/videos/{accepted['id']}")

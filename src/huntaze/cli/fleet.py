@@ -5,7 +5,7 @@ import http.client
 import os
 import secrets
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from huntaze.cli.stack.credentials import write_private
 from huntaze.cli.stack.ports import DEFAULT_PORTS, LOOPBACK, HeldPort
 from huntaze.cli.stack.rundir import RunDir
-from huntaze.cli.stack.service import Service, Stage
+from huntaze.cli.stack.service import Probe, Service, Stage
 from huntaze.cli.stack.stores import Stores, start_stores
 from huntaze.cli.stack.supervisor import Supervisor
 from huntaze.models import node_store, user_store
@@ -24,6 +24,7 @@ from huntaze.settings import GROUPS, Settings, given, load
 
 BUCKET = "huntaze-media"
 DEMO_HANDLE = "demo"
+_WORKER = ("-m", "huntaze.worker")
 WORKERS = {"worker-video": "video", "worker-io": "ai,default"}
 Note = Callable[[str], None]
 
@@ -33,15 +34,13 @@ class Fleet:
     """A fleet that answers. `environment` points any other command of ours at it."""
 
     environment: dict[str, str]
-    urls: dict[str, str]
+    api_url: str
+    sessions: Sessions
+    ports: dict[str, int]
     key: str
     creator_id: str
     embedded: tuple[str, ...]
     sandbox: bool
-
-    @property
-    def api_url(self) -> str:
-        return self.urls["api"]
 
 
 def wanted() -> dict[str, bool]:
@@ -82,10 +81,12 @@ async def start_fleet(supervisor: Supervisor, run: RunDir, ports: dict[str, int]
     note("migrating the database")
     key, creator_id, sessions = await asyncio.to_thread(_prepare, settings, run)
     note("starting the processes")
-    urls = await _start_processes(supervisor, environment, sessions, ports)
+    api_url = await _start_processes(supervisor, environment, sessions, ports["api"])
     return Fleet(
         environment={name: value for name, value in environment.items() if name.startswith("HUNTAZE_")},
-        urls=urls,
+        api_url=api_url,
+        sessions=sessions,
+        ports=ports,
         key=key,
         creator_id=creator_id,
         embedded=tuple(name for name, here in embed.items() if here),
@@ -150,40 +151,56 @@ async def _start_sandbox(supervisor: Supervisor, environment: dict[str, str], em
 
 
 async def _start_processes(
-    supervisor: Supervisor, environment: dict[str, str], sessions: Sessions, ports: dict[str, int]
-) -> dict[str, str]:
-    """API, dispatcher, workers first, since the demo waits for them; Flower and beat at the same time."""
-    with HeldPort(ports["api"]) as api, HeldPort(ports["flower"]) as flower:
-        environment |= {"HUNTAZE_API_PORT": str(api.number), "HUNTAZE_FLOWER_PORT": str(flower.number)}
-        before = await asyncio.to_thread(_nodes, sessions)
-
-        def node(process: str, queues: str = "") -> Callable[[], Awaitable[bool]]:
-            wanted_queues = tuple(queue for queue in queues.split(",") if queue)
-
-            def spoke() -> bool:
-                fresh = [one for one in _nodes(sessions).values() if one.name not in before]
-                return any(one.process == process and one.queues == wanted_queues for one in fresh)
-
-            return lambda: asyncio.to_thread(spoke)
-
-        worker = ("-m", "huntaze.worker")
+    supervisor: Supervisor, environment: dict[str, str], sessions: Sessions, preferred: int
+) -> str:
+    """API, dispatcher, workers: what a video needs. Returns the API's URL."""
+    before = frozenset(await asyncio.to_thread(_nodes, sessions))
+    with HeldPort(preferred) as port:
+        environment["HUNTAZE_API_PORT"] = str(port.number)
         services = [
-            _service("api", ("-m", "huntaze.api"), environment, Stage.DOORS, _answers(api.number, "/healthz")),
-            _service("dispatcher", (*worker, "dispatcher"), environment, Stage.WORK, node("dispatcher")),
-            *(
-                _service(name, (*worker, "worker", "--queues", queues), environment, Stage.WORK, node("worker", queues))
-                for name, queues in WORKERS.items()
-            ),
-            _service("beat", (*worker, "beat"), environment, Stage.DOORS, node("beat")),
-            _service("flower", (*worker, "flower"), environment, Stage.DOORS, _answers(flower.number, "/healthcheck")),
+            _service("api", ("-m", "huntaze.api"), environment, Stage.DOORS, _answers(port.number, "/readyz")),
+            _service("dispatcher", (*_WORKER, "dispatcher"), environment, Stage.WORK, _spoke(sessions, before)),
         ]
+        for name, queues in WORKERS.items():
+            argv = (*_WORKER, "worker", "--queues", queues)
+            ready = _spoke(sessions, before, "worker", tuple(queues.split(",")))
+            services.append(_service(name, argv, environment, Stage.WORK, ready))
         await supervisor.start(*services)
-    return {
-        "api": f"http://{LOOPBACK}:{api.number}",
-        "docs": f"http://{LOOPBACK}:{api.number}/docs",
-        "metrics": f"http://{LOOPBACK}:{api.number}/metrics",
-        "flower": f"http://{LOOPBACK}:{flower.number}",
-    }
+        return f"http://{LOOPBACK}:{port.number}"
+
+
+async def start_operators(supervisor: Supervisor, fleet: Fleet) -> str:
+    """Beat and Flower: what a day needs, and no single video. Returns Flower's URL. Raises StackError."""
+    environment = {**os.environ, **fleet.environment}
+    before = frozenset(await asyncio.to_thread(_nodes, fleet.sessions))
+    with HeldPort(fleet.ports["flower"]) as port:
+        environment["HUNTAZE_FLOWER_PORT"] = str(port.number)
+        beat = _service("beat", (*_WORKER, "beat"), environment, Stage.DOORS, _spoke(fleet.sessions, before, "beat"))
+        answers = _answers(port.number, "/healthcheck")
+        await supervisor.start(beat, _service("flower", (*_WORKER, "flower"), environment, Stage.DOORS, answers))
+        return f"http://{LOOPBACK}:{port.number}"
+
+
+def _spoke(
+    sessions: Sessions, before: frozenset[str], process: str = "dispatcher", queues: tuple[str, ...] = ()
+) -> Probe:
+    """A probe: a process of this kind, which was not there before, has sent its heartbeat."""
+
+    def ask() -> bool:
+        fresh = [one for name, one in _nodes(sessions).items() if name not in before]
+        return any(one.process == process and one.queues == queues for one in fresh)
+
+    return _gently(ask)
+
+
+def _gently(ask: Callable[[], bool]) -> Probe:
+    """A probe that leaves the cores to those who are starting."""
+
+    async def ready() -> bool:
+        await asyncio.sleep(0.1)
+        return await asyncio.to_thread(ask)
+
+    return ready
 
 
 def _nodes(sessions: Sessions) -> dict[str, node_store.Heartbeat]:
@@ -194,9 +211,7 @@ def _nodes(sessions: Sessions) -> dict[str, node_store.Heartbeat]:
         return {}
 
 
-def _service(
-    name: str, argv: tuple[str, ...], environment: dict[str, str], stage: Stage, ready: Callable[[], Awaitable[bool]]
-) -> Service:
+def _service(name: str, argv: tuple[str, ...], environment: dict[str, str], stage: Stage, ready: Probe) -> Service:
     return Service(
         name=name,
         argv=(sys.executable, *argv),
@@ -208,7 +223,7 @@ def _service(
     )
 
 
-def _answers(port: int, path: str) -> Callable[[], Awaitable[bool]]:
+def _answers(port: int, path: str) -> Probe:
     """A probe: an HTTP GET that is answered with 200."""
 
     def ask() -> bool:
@@ -221,4 +236,4 @@ def _answers(port: int, path: str) -> Callable[[], Awaitable[bool]]:
         finally:
             connection.close()
 
-    return lambda: asyncio.to_thread(ask)
+    return _gently(ask)

@@ -13,14 +13,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from huntaze.cli.api_client import ApiClient, ApiError
 from huntaze.cli.demo import DemoFacts, run_demo
-from huntaze.cli.fleet import Fleet, start_fleet
+from huntaze.cli.fleet import Fleet, start_fleet, start_operators
+from huntaze.cli.here import DATA_DIR
 from huntaze.cli.output import Failed, err, out, print_json
 from huntaze.cli.report import print_facts, print_urls
 from huntaze.cli.stack.errors import StackError
 from huntaze.cli.stack.rundir import RunDir
 from huntaze.cli.stack.supervisor import Supervisor
 
-DATA_DIR = Path(".huntaze")
 T = TypeVar("T")
 
 Video = Annotated[Path | None, typer.Argument(help="a video file; without one the project's own sample is drawn")]
@@ -72,10 +72,13 @@ class _Session:
 
                     starting = start_fleet(supervisor, run, self.ports, note)
                     fleet = await _unless(stop, supervisor, starting)
-                run.publish({"urls": fleet.urls, "environment": fleet.environment, "key": fleet.key})
+                run.publish(_whereabouts(fleet))
                 facts = await _unless(stop, supervisor, asyncio.to_thread(self._demo, fleet, run.path))
-                self._show(fleet, facts, run)
+                self._show(facts)
                 if self.stay:
+                    flower = await _unless(stop, supervisor, start_operators(supervisor, fleet))
+                    run.publish(_whereabouts(fleet, flower))
+                    print_urls(fleet, flower, run)
                     with suppress(_Stopped):
                         await _unless(stop, supervisor, asyncio.Event().wait())
                     out.print("Stopping.")
@@ -88,13 +91,17 @@ class _Session:
             note = lambda stage, fraction: progress.update(task, description=stage, completed=fraction)  # noqa: E731
             return run_demo(api, video, home / "pictures", note)
 
-    def _show(self, fleet: Fleet, facts: DemoFacts, run: RunDir) -> None:
+    def _show(self, facts: DemoFacts) -> None:
         if self.as_json:
             print_json(facts.as_json())
-            return
-        print_facts(facts, fleet)
-        if self.stay:
-            print_urls(fleet, run)
+        else:
+            print_facts(facts)
+
+
+def _whereabouts(fleet: Fleet, flower: str | None = None) -> dict[str, Any]:
+    """What other commands in this folder, and a second `up`, need to know."""
+    urls = {"api": fleet.api_url} if flower is None else {"api": fleet.api_url, "flower": flower}
+    return {"urls": urls, "environment": fleet.environment, "key": fleet.key}
 
 
 async def _unless(stop: asyncio.Event, supervisor: Supervisor, work: Coroutine[Any, Any, T]) -> T:

@@ -11,6 +11,17 @@ from huntaze.settings import SettingsError
 COMMANDS = {
     "up": "local",
     "demo": "local",
+    "api": "processes",
+    "worker": "processes",
+    "dispatcher": "processes",
+    "beat": "processes",
+    "flower": "processes",
+    "db": "database",
+    "keys": "keys",
+    "jobs": "jobs",
+    "enqueue": "enqueue",
+    "video": "video",
+    "doctor": "doctor",
 }
 
 
@@ -29,7 +40,10 @@ def build_app(only: str | None = None) -> typer.Typer:
             if isinstance(command, typer.Typer):
                 app.add_typer(command, name=name)
             else:
-                app.command(name)(command)
+                # What a process is told besides its name is its own to read, --help included.
+                passed_on = module == "processes"
+                settings = {"allow_extra_args": True, "ignore_unknown_options": True} if passed_on else None
+                app.command(name, context_settings=settings, add_help_option=not passed_on)(command)
     return app
 
 

@@ -1,12 +1,15 @@
 """Tables for people, JSON for programs."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from huntaze.models.database import DatabaseAway
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -18,6 +21,18 @@ class Failed(typer.Exit):
     def __init__(self, message: str, code: int = 1) -> None:
         err.print(message, markup=False, style="red")
         super().__init__(code)
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Around what needs PostgreSQL: a sentence instead of a traceback where it is away."""
+    try:
+        yield
+    except DatabaseAway as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise Failed(
+            f"PostgreSQL cannot be reached: {reason}. Check HUNTAZE_DATABASE_URL, or run huntaze up."
+        ) from None
 
 
 def print_json(value: Any) -> None:

@@ -9,12 +9,12 @@ from huntaze.cli.output import out, print_table
 from huntaze.cli.stack.rundir import RunDir
 
 
-def print_facts(facts: DemoFacts, fleet: Fleet) -> None:
+def print_facts(facts: DemoFacts) -> None:
     """The analysis, the picture, the times, the bytes, the cost."""
     if facts.error is not None:
         out.print(f"The video could not be analysed: {facts.error['message']} ({facts.error['code']})", style="red")
     if facts.analysis is not None:
-        _print_analysis(facts, fleet.sandbox)
+        _print_analysis(facts)
     media = facts.media
     if media is not None:
         length = "unknown length" if media["duration_s"] is None else f"{media['duration_s']:.1f} s"
@@ -38,8 +38,9 @@ def print_facts(facts: DemoFacts, fleet: Fleet) -> None:
         out.print(f"Not done: {problem}.", style="red")
 
 
-def _print_analysis(facts: DemoFacts, sandbox: bool) -> None:
+def _print_analysis(facts: DemoFacts) -> None:
     analysis = facts.analysis or {}
+    sandbox = bool(facts.usage and facts.usage["sandbox"])
     text = Text()
     text.append(f"{analysis['summary']}\n")
     text.append(f"Tags: {', '.join(analysis['tags'])}\n", style="dim")
@@ -49,13 +50,13 @@ def _print_analysis(facts: DemoFacts, sandbox: bool) -> None:
     out.print(Panel(text, title=title, border_style="yellow" if sandbox else "green"))
 
 
-def print_urls(fleet: Fleet, run: RunDir) -> None:
+def print_urls(fleet: Fleet, flower: str, run: RunDir) -> None:
     """Where everything is."""
     out.print()
     out.print("[bold]The fleet is up.[/bold]")
-    out.print(f"API       {fleet.urls['api']}   docs: {fleet.urls['docs']}   metrics: {fleet.urls['metrics']}")
+    out.print(f"API       {fleet.api_url}   docs: {fleet.api_url}/docs   metrics: {fleet.api_url}/metrics")
     login = f"user {fleet.environment.get('HUNTAZE_FLOWER_USER', 'ops')}, password "
-    out.print(f"Flower    {fleet.urls['flower']}   {login}{fleet.environment['HUNTAZE_FLOWER_PASSWORD']}")
+    out.print(f"Flower    {flower}   {login}{fleet.environment['HUNTAZE_FLOWER_PASSWORD']}")
     out.print(f"Demo key  {fleet.key}")
     out.print(f"Data      {run.path}   logs: {run.logs}")
     out.print("Other commands (huntaze jobs list, huntaze enqueue video FILE, ...) find this fleet from this folder.")

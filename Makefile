@@ -1,0 +1,46 @@
+# What a newcomer types. Everything lands in .venv and .huntaze, nothing is taken from the machine but python3.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: up demo test bench lint types fix env-example clean
+
+# Done again whenever the lock, the project or the interpreter's own tools change; safe to break off and repeat.
+$(READY): uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "huntaze-workers needs Python 3.11 or newer; this is $$($(PYTHON) -V). Name another with PYTHON=..."; exit 1; }
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'; } || \
+	  { echo "The environment could not be made. On Debian: apt install python3-venv"; exit 1; }
+	@$(BIN)/uv sync --quiet --locked --extra local --inexact --python $(BIN)/python
+	@touch $@
+
+up: $(READY)
+	@$(BIN)/huntaze up $(if $(VIDEO),"$(VIDEO)")
+
+demo: $(READY)
+	@$(BIN)/huntaze demo $(if $(VIDEO),"$(VIDEO)")
+
+test: $(READY) lint types
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -n auto
+
+lint: $(READY)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(READY)
+	@$(BIN)/mypy
+
+fix: $(READY)
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks
+
+env-example: $(READY)
+	@$(BIN)/python -c "from huntaze.settings import example_file; print(example_file(), end='')" > .env.example
+
+clean:
+	rm -rf $(VENV) .huntaze .mypy_cache .ruff_cache .pytest_cache .hypothesis

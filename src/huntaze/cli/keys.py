@@ -1,0 +1,69 @@
+"""`huntaze keys`: who may use the API."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from huntaze.cli.here import settings_here
+from huntaze.cli.output import Failed, out, print_json, print_table, reachable
+from huntaze.models import user_store
+from huntaze.models.database import Sessions, build_engine, build_sessions
+from huntaze.models.users import Scope
+
+keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def _sessions() -> Sessions:
+    url = settings_here("database").database.sqlalchemy_url
+    return build_sessions(build_engine(url, pool_size=1, application="huntaze-keys"))
+
+
+@keys.command()
+def create(
+    handle: Annotated[str | None, typer.Argument(help="the creator, made if new; left out for a service's key")] = None,
+    name: Annotated[str, typer.Option(help="what the key is for")] = "made by hand",
+    scope: Annotated[list[Scope] | None, typer.Option(help="may be repeated; default: read and write")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="days until it expires; default: never")] = None,
+    json: AsJson = False,
+) -> None:
+    """Make a key. It is shown once: only its hash is kept."""
+    scopes = scope or [Scope.READ, Scope.WRITE]
+    if handle is None:
+        scopes = [*scopes, Scope.ACT_FOR]
+    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    with reachable(), _sessions().begin() as session:
+        user_id = None if handle is None else user_store.ensure_user(session, handle).id
+        key, secret = user_store.create_key(session, user_id, name, scopes, expires)
+    if json:
+        print_json({"prefix": key.prefix, "key": secret, "creator_id": user_id, "scopes": key.scopes})
+    else:
+        out.print(secret, markup=False)
+
+
+@keys.command("list")
+def list_keys(json: AsJson = False) -> None:
+    """Show all keys, newest first; never the keys themselves."""
+    with reachable(), _sessions()() as session:
+        found = user_store.list_keys(session)
+    if json:
+        shown = ("prefix", "name", "scopes", "created_at", "expires_at", "revoked_at")
+        print_json([{"creator": handle, **{name: getattr(key, name) for name in shown}} for key, handle in found])
+        return
+    rows = [
+        (key.prefix, handle or "(service)", key.name, ",".join(key.scopes), key.expires_at, key.revoked_at)
+        for key, handle in found
+    ]
+    print_table(["prefix", "creator", "name", "scopes", "expires", "revoked"], rows, "there are no keys")
+
+
+@keys.command()
+def revoke(
+    prefix: Annotated[str, typer.Argument(help="the part between the underscores, as `keys list` shows")],
+) -> None:
+    """End a key at once."""
+    with reachable(), _sessions().begin() as session:
+        if not user_store.revoke_key(session, prefix):
+            raise Failed(f"There is no live key with the prefix {prefix}; see huntaze keys list.")
+    out.print(f"{prefix} is revoked")
