@@ -101,7 +101,7 @@ def _spawn(command: list[str]) -> int:
     try:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.closerange(3, 256)  # above all the lock of the data folder: the guard holds it, the service must not
+        _close_all_but_standard()
         for number in (*_HANDLED, signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores the last two
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
@@ -112,6 +112,14 @@ def _spawn(command: list[str]) -> int:
     except OSError as error:
         _say(f"cannot run {command[0]}: {error.strerror}")
     os._exit(127)
+
+
+def _close_all_but_standard() -> None:
+    # Above all the lock of the data folder: the guard is to hold it, and nobody that might outlive the guard.
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        if int(name) > 2:
+            with suppress(OSError):
+                os.close(int(name))
 
 
 def _wake_up_on_signals() -> int:

@@ -34,7 +34,7 @@ class S3:
             (self.home / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         return Service(
             name="s3",
-            argv=(sys.executable, "-m", "ministack"),
+            argv=(sys.executable, "-m", "huntaze.cli.stack.s3_gate"),
             env=self._environment(),
             ready=lambda: asyncio.to_thread(self._answers),
             stage=Stage.STORES,

@@ -170,6 +170,8 @@ def _open_log(path: Path) -> int:
 
 
 def _describe(status: int) -> str:
+    if status < 0:
+        return f"its guard was killed by {signal.Signals(-status).name}"
     if status > 128:
         with suppress(ValueError):
             return f"killed by {signal.Signals(status - 128).name}"
