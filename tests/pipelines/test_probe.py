@@ -88,6 +88,18 @@ def test_a_file_that_names_other_files_opens_none_of_them(tmp_path: Path, write:
             listener.accept()
 
 
+def test_a_script_that_names_its_neighbour_opens_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that FFmpeg's own caution lets through: a relative name, looked for where the worker runs."""
+    (tmp_path / "secret.mp4").write_bytes(films.film(10))
+    monkeypatch.chdir(tmp_path)
+    data = script("secret.mp4").encode()
+    with av.open(io.BytesIO(data)) as unlocked:
+        assert sum(1 for _ in unlocked.decode(video=0)) == 10
+    with pytest.raises(MediaError) as caught:
+        extract(io.BytesIO(data), size_bytes=len(data))
+    assert caught.value.code == "media.unsupported_format"
+
+
 def test_the_danger_is_real_where_nothing_is_locked(tmp_path: Path) -> None:
     """The same script does open its neighbour when FFmpeg is given a path and no locks."""
     (tmp_path / "secret.mp4").write_bytes(films.film(10))
