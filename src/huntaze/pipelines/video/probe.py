@@ -13,7 +13,7 @@ from av.video.reformatter import ColorTrc
 from av.video.stream import VideoStream
 
 from huntaze.pipelines.video import errors
-from huntaze.pipelines.video.errors import media_error
+from huntaze.pipelines.video.errors import MediaError, media_error
 from huntaze.pipelines.video.scale import Orientation, display_size
 from huntaze.pipelines.video.source import Source
 
@@ -34,7 +34,7 @@ _FIRST_FRAME_PACKETS = 500
 class Limits:
     """What one file may cost. Each bound has its own code.
 
-    max_bytes: media.too_large. max_duration_s: media.too_long. max_pixels: media.too_many_pixels, 8K with some
+    max_bytes: media.too_large. max_duration_s: media.too_long. max_pixels: media.too_large, 8K with some
     slack, checked before a picture is decoded. decode_seconds: CPU seconds of the whole pass, media.timeout when not
     one picture came out of it, else the pictures so far. max_frames: most frames decoded on the way to the wanted
     ones.
@@ -86,8 +86,7 @@ class Opened:
 def open_video(source: Source, *, size_bytes: int, limits: Limits) -> Iterator[Opened]:
     """Open, choose the stream, decode its first frame, check every limit; close at the end whatever happens.
 
-    Raises MediaError with media.empty, .too_large, .unreadable, .unsupported_format, .no_video, .too_many_pixels,
-    .too_long, .no_frames or .timeout; a failure of the reader in its own type.
+    Raises MediaError with media.empty, .too_large, .unreadable, .unsupported_format, .no_video, .too_long, .no_frames or .timeout; a failure of the reader in its own type.
     """
     if size_bytes <= 0:
         raise media_error(errors.EMPTY)
@@ -168,7 +167,8 @@ def _prepare(container: InputContainer, stream: VideoStream, limits: Limits) -> 
 
 def _check_pixels(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_pixels:
-        raise media_error(errors.TOO_MANY_PIXELS, width=width, height=height, limit_mp=limits.max_pixels / 1e6)
+        sentence = errors.TOO_MANY_PIXELS.format(width=width, height=height, limit_mp=limits.max_pixels / 1e6)
+        raise MediaError(errors.TOO_LARGE, sentence)
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, source: Source) -> VideoFrame:

@@ -11,7 +11,7 @@ from huntaze.pipelines.errors import Permanent
 from huntaze.pipelines.video.grid import Cell, clock
 from huntaze.pipelines.video.probe import MediaFacts
 
-PROMPT_VERSION: Final = "2"  # goes up with every change of wording or of the fields asked for
+PROMPT_VERSION: Final = "1"  # goes up with every change of wording or of the fields asked for
 
 Rating = Literal["general", "teen", "mature", "adult", "unknown"]
 
