@@ -86,7 +86,8 @@ class Opened:
 def open_video(source: Source, *, size_bytes: int, limits: Limits) -> Iterator[Opened]:
     """Open, choose the stream, decode its first frame, check every limit; close at the end whatever happens.
 
-    Raises MediaError with media.empty, .too_large, .unreadable, .unsupported_format, .no_video, .too_long, .no_frames or .timeout; a failure of the reader in its own type.
+    Raises MediaError with media.empty, .too_large, .unreadable, .unsupported_format, .no_video, .too_long,
+    .no_frames or .timeout; a failure of the reader in its own type.
     """
     if size_bytes <= 0:
         raise media_error(errors.EMPTY)
