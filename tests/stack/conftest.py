@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from huntaze.cli.stack.service import Service, Stage
+from huntaze.cli.stack.stores import Stores, embedded_stores
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -58,3 +59,14 @@ def supervise(mark: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stores") / "data"
+
+
+@pytest.fixture(scope="session")
+def stores(data_dir: Path) -> Iterator[Stores]:
+    with embedded_stores(data_dir) as stores:
+        yield stores

@@ -50,7 +50,7 @@ class S3:
             "BIND_HOST": LOOPBACK,
             "MINISTACK_HOST": LOOPBACK,
             "GATEWAY_PORT": str(self.port),
-            "AUTH": "true",  # without it forged and expired presigned URLs are served
+            "AUTH": "true",  # presigned URLs are checked in any case; this refuses keys that it does not know
             "AWS_ACCESS_KEY_ID": self.credentials.s3_access_key,
             "AWS_SECRET_ACCESS_KEY": self.credentials.s3_secret_key,
             "MINISTACK_REGION": REGION,
