@@ -8,12 +8,11 @@ from contextlib import AbstractContextManager, contextmanager
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from huntaze.api.app import build_app
-from huntaze.api.server import Server
+from huntaze.api.server import build_server
 from huntaze.api.streams import StreamPolicy
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models import user_store
@@ -28,8 +27,7 @@ Serve = Callable[[FastAPI], AbstractContextManager[str]]
 def serving(app: FastAPI) -> Iterator[str]:
     """Serves the app on a free port and gives its base URL. The socket listens at once: nobody has to wait."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
-    server = Server(config, app.state.streams)
+    server = build_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -42,7 +42,7 @@ _DISPATCH = text("""
         ORDER BY priority, run_at, id
         LIMIT :free FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, kind, queue
+    RETURNING id, kind, queue, priority, run_at
 """)
 
 
@@ -55,7 +55,8 @@ def take_due(session: Session, queue: str, depth: int) -> Taken:
     if free <= 0:
         return Taken([], full=True)
     rows = session.execute(_DISPATCH, {"queue": queue, "free": free})
-    hints = [Hint(row.id, row.kind, row.queue) for row in rows]
+    in_order = sorted(rows, key=lambda row: (row.priority, row.run_at, row.id))  # RETURNING promises none
+    hints = [Hint(row.id, row.kind, row.queue) for row in in_order]
     return Taken(hints, full=len(hints) >= free)
 
 

@@ -1,0 +1,61 @@
+"""The process as it is started: `python -m huntaze.api`."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from huntaze.models.users import User
+from tests.api.listening import following
+
+COMMAND = [sys.executable, "-m", "huntaze.api"]
+
+
+def test_settings_that_do_not_do_are_explained(tmp_path: Path) -> None:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("HUNTAZE_")}
+    done = subprocess.run(COMMAND, env=plain, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert "HUNTAZE_DATABASE_URL: is not set. Expected:" in done.stderr
+    assert "HUNTAZE_AI_" not in done.stderr, "the API asks no model"
+    assert "Traceback" not in done.stderr
+
+
+def test_it_serves_until_it_is_told_to_stop(
+    environment: dict[str, str], creator: User, make_key: Callable[..., str], tmp_path: Path
+) -> None:
+    key = make_key(creator)
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0"], env=os.environ | environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        log: list[str] = []
+        url = None
+        while url is None:
+            log.append(process.stderr.readline())
+            assert log[-1], log
+            url = re.search(r"http://127.0.0.1:\d+", log[-1])
+        headers = {"Authorization": f"Bearer {key}"}
+        with httpx.Client(base_url=url.group(), headers=headers, timeout=10) as client, following(client) as stream:
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(EOFError):
+                stream.numbers(1)
+            process.wait(timeout=4)  # less than the grace that a request would get
+        log += process.stderr.readlines()
+    entries = [json.loads(line) for line in log]
+    (request,) = [entry for entry in entries if entry["event"] == "request"]
+    assert (request["route"], request["status"], request["method"]) == ("/v1/events", 200, "GET")
+    assert not [line for line in log if key in line]
+    assert "Traceback" not in "".join(log)
+
+
+def test_it_knows_no_celery() -> None:
+    program = "import sys, huntaze.api.app; print(sorted(m for m in sys.modules if m.split('.')[0] == 'celery'))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")

@@ -1,0 +1,84 @@
+"""One behaviour for every object store: the in-memory twin and a server that speaks S3."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from huntaze.clients.object_store import MemoryObjectStore, NoSuchObject, ObjectStore, StorageAway
+from huntaze.clients.s3 import S3ObjectStore
+from huntaze.pipelines.errors import Permanent, Transient
+from huntaze.settings import S3Settings, Settings
+
+
+@pytest.fixture(params=["memory", "s3"])
+def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
+    if request.param == "memory":
+        yield MemoryObjectStore()
+    else:
+        yield request.getfixturevalue("objects")
+
+
+BODY = bytes(range(256)) * 40
+
+
+def test_what_was_put_is_there(store: ObjectStore) -> None:
+    put = store.put("a/b.bin", BODY, "video/mp4")
+    assert store.head("a/b.bin") == put
+    assert (put.size, put.content_type) == (len(BODY), "video/mp4")
+    assert store.read("a/b.bin") == BODY
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (100, 300), (10_000, 10_240), (10_200, 99_999), (5, 5)])
+def test_ranges_are_half_open_and_end_with_the_object(store: ObjectStore, start: int, end: int) -> None:
+    etag = store.put("a/ranges.bin", BODY, "video/mp4").etag
+    assert store.read_range("a/ranges.bin", start, end, etag=etag) == BODY[start:end]
+
+
+def test_a_missing_object_is_told_by_name(store: ObjectStore) -> None:
+    for ask in (store.head, store.read, lambda key: store.read_range(key, 0, 1)):
+        with pytest.raises(NoSuchObject, match="a/nothing"):
+            ask("a/nothing")
+
+
+def test_an_object_that_changes_while_it_is_read_is_noticed(store: ObjectStore) -> None:
+    etag = store.put("a/changing.bin", BODY, "video/mp4").etag
+    assert store.put("a/changing.bin", BODY + b"!", "video/mp4").etag != etag
+    with pytest.raises(Transient, match=r"storage\.changed"):
+        store.read_range("a/changing.bin", 0, 10, etag=etag)
+
+
+def test_the_store_says_that_it_is_usable(store: ObjectStore) -> None:
+    store.check()
+
+
+def test_a_presigned_upload_takes_exactly_what_was_promised(objects: S3ObjectStore) -> None:
+    url = objects.presign_put("up/load.mp4", 5, "video/mp4", 60)
+    assert httpx.put(url, content=b"123456", headers={"Content-Type": "video/mp4"}).status_code == 403
+    assert httpx.put(url, content=b"12345", headers={"Content-Type": "text/html"}).status_code == 403
+    assert httpx.put(url.replace("load", "lead"), content=b"12345").status_code == 403
+    assert httpx.put(url, content=b"12345", headers={"Content-Type": "video/mp4"}).status_code == 200
+    assert objects.read("up/load.mp4") == b"12345"
+
+
+def test_a_presigned_download_ends(objects: S3ObjectStore) -> None:
+    objects.put("down/load.bin", b"x", "video/mp4")
+    assert httpx.get(objects.presign_get("down/load.bin", 60)).content == b"x"
+    url = objects.presign_get("down/load.bin", 60)
+    old = url.replace("X-Amz-Date=20", "X-Amz-Date=19")
+    assert httpx.get(old).status_code == 403
+
+
+def other(settings: Settings, **changes: object) -> S3ObjectStore:
+    return S3ObjectStore(S3Settings.model_construct(**{**settings.s3.model_dump(), **changes}))
+
+
+def test_a_missing_bucket_a_wrong_key_and_a_dead_server_are_told_apart(
+    settings: Settings, objects: S3ObjectStore
+) -> None:
+    with pytest.raises(Permanent, match=r"storage\.no_bucket"):
+        other(settings, bucket="nobodys-bucket").check()
+    with pytest.raises(Permanent, match=r"storage\.denied"):
+        other(settings, access_key_id="WRONG").check()
+    with pytest.raises(StorageAway):
+        other(settings, endpoint_url="http://127.0.0.1:9").head("x")

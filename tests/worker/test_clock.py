@@ -1,0 +1,85 @@
+"""One job a slot: however often it is fired, by however many, and whatever was missed."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from huntaze.beat_schedule import SCHEDULE, Entry
+from huntaze.models import job_store, periodic_store
+from huntaze.models.database import Sessions
+from huntaze.models.job_kinds import KINDS
+from huntaze.models.jobs import Job
+from huntaze.worker.clock import fire, slots
+
+HOURLY_ALL = Entry("events.place", "0 * * * *", "all")
+HOURLY_LATEST = Entry("events.place", "0 * * * *", "latest")
+
+
+def now(sessions: Sessions) -> datetime:
+    with sessions() as session:
+        return job_store.db_now(session)
+
+
+def last_fired(sessions: Sessions, entry: str, ago: timedelta) -> None:
+    with sessions.begin() as session:
+        periodic_store.lock(session, entry, first=job_store.db_now(session) - ago)
+
+
+def jobs(sessions: Sessions) -> list[Job]:
+    with sessions() as session:
+        return job_store.search(session, limit=1000)
+
+
+def test_missed_slots_are_caught_up_by_rule(sessions: Sessions) -> None:
+    last_fired(sessions, "every", timedelta(hours=3))
+    last_fired(sessions, "newest", timedelta(hours=3))
+    assert fire(sessions, "every", HOURLY_ALL) == 3
+    assert fire(sessions, "newest", HOURLY_LATEST) == 1
+    found = {job.dedupe_key: job.args["slot"] for job in jobs(sessions)}
+    hour = now(sessions).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    wanted = {f"every@{(hour - timedelta(hours=back)).isoformat()}" for back in range(3)}
+    assert set(found) == wanted | {f"newest@{hour.isoformat()}"}
+
+
+def test_firing_twice_makes_no_second_job(sessions: Sessions) -> None:
+    last_fired(sessions, "every", timedelta(hours=2))
+    assert fire(sessions, "every", HOURLY_ALL) == 2
+    assert fire(sessions, "every", HOURLY_ALL) == 0
+    assert len(jobs(sessions)) == 2
+
+
+def test_two_beats_at_once_make_one_job(sessions: Sessions) -> None:
+    last_fired(sessions, "every", timedelta(hours=2))
+    with ThreadPoolExecutor(8) as pool:
+        counts = list(pool.map(lambda _: fire(sessions, "every", HOURLY_ALL), range(8)))
+    assert sum(counts) == 2
+    assert len(jobs(sessions)) == 2
+
+
+def test_a_new_entry_does_not_begin_with_the_past(sessions: Sessions) -> None:
+    assert fire(sessions, "new", Entry("events.place", "0 0 1 1 *", "all")) == 0
+    assert jobs(sessions) == []
+
+
+def test_the_schedule_names_kinds_that_take_a_slot() -> None:
+    for name, entry in SCHEDULE.items():
+        assert "slot" in KINDS[entry.kind].args.model_fields, name
+        assert list(slots(entry.cron, datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC))), name
+
+
+# hypothesis takes naive bounds and adds the zone
+@given(
+    st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.lists(st.integers(0, 5000), min_size=1, max_size=8),
+    st.sampled_from(["*/5 * * * *", "0 * * * *", "30 2 * * *", "0 9 * * MON"]),
+)
+def test_no_slot_is_lost_or_doubled_however_time_is_cut(start: datetime, minutes: list[int], cron: str) -> None:
+    end = start + timedelta(minutes=sum(minutes))
+    pieces, at = [], start
+    for step in minutes:
+        pieces += list(slots(cron, at, at + timedelta(minutes=step)))
+        at += timedelta(minutes=step)
+    assert pieces == list(slots(cron, start, end))
+    assert all(start < slot <= end for slot in pieces)

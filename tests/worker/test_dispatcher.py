@@ -1,0 +1,136 @@
+"""The dispatcher alone: real ledger, a sender that can be made to fail."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from kombu.exceptions import OperationalError as BrokerAway
+
+from huntaze.models import event_store, job_store
+from huntaze.models.base import new_id
+from huntaze.models.database import Sessions
+from huntaze.models.job_args import Noop
+from huntaze.models.job_dispatch import Hint
+from huntaze.models.jobs import Job
+from huntaze.models.users import User
+from huntaze.settings import Settings
+from huntaze.worker.app import build_app
+from huntaze.worker.dispatcher import BUSY_S, POLL_S, Dispatcher, celery_sender
+from tests.waiting import until
+
+
+class Sender:
+    """Keeps what it is given; raises `fault` while there is one."""
+
+    def __init__(self) -> None:
+        self.sent: list[Hint] = []
+        self.fault: Exception | None = None
+
+    def __call__(self, hints: Sequence[Hint]) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.sent += hints
+
+
+@pytest.fixture
+def sender() -> Sender:
+    return Sender()
+
+
+@pytest.fixture
+def dispatcher(sessions: Sessions, sender: Sender, settings: Settings) -> Dispatcher:
+    worker = settings.worker.model_copy(update={"queue_depth": 3})
+    return Dispatcher(sessions, sender, worker, settings.database.libpq_url)
+
+
+def enqueue(sessions: Sessions, count: int = 1) -> list[Job]:
+    with sessions.begin() as session:
+        return [job_store.enqueue(session, Noop()).job for _ in range(count)]
+
+
+def states(sessions: Sessions) -> list[str]:
+    with sessions() as session:
+        return sorted(job.state for job in job_store.search(session))
+
+
+def test_a_round_sends_what_is_due_and_keeps_the_broker_shallow(
+    sessions: Sessions, dispatcher: Dispatcher, sender: Sender
+) -> None:
+    jobs = enqueue(sessions, 5)
+    assert dispatcher.round() == BUSY_S, "more is waiting"
+    assert [hint.job_id for hint in sender.sent] == [job.id for job in jobs[:3]]
+    assert states(sessions) == ["queued"] * 3 + ["waiting"] * 2
+    dispatcher.round()
+    assert len(sender.sent) == 3
+
+
+def test_an_idle_round_waits_for_news(sessions: Sessions, dispatcher: Dispatcher) -> None:
+    assert dispatcher.round() == POLL_S
+
+
+def test_a_broker_that_is_away_leaves_the_rows_waiting(
+    sessions: Sessions, dispatcher: Dispatcher, sender: Sender
+) -> None:
+    enqueue(sessions)
+    sender.fault = BrokerAway("gone")
+    with pytest.raises(BrokerAway):
+        dispatcher.round()
+    assert states(sessions) == ["waiting"]
+    sender.fault = None
+    dispatcher.round()
+    assert states(sessions) == ["queued"]
+
+
+@contextmanager
+def running(dispatcher: Dispatcher) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=dispatcher.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_the_loop_hears_of_new_jobs_and_new_events(
+    sessions: Sessions, dispatcher: Dispatcher, sender: Sender, creator: User
+) -> None:
+    with running(dispatcher):
+        until(lambda: dispatcher._swept_at > 0, "the first round")
+        job = enqueue(sessions)[0]
+        until(lambda: [hint.job_id for hint in sender.sent] == [job.id], "the hint")
+        with sessions.begin() as session:
+            event_store.emit(session, creator.id, "test.told", new_id(), {})
+
+        def placed() -> list[str]:
+            with sessions() as session:
+                return [event.type for event in event_store.read_after(session, creator.id, 0)]
+
+        assert until(placed, "the event's position") == ["test.told"]
+
+
+def test_the_loop_outlives_a_broker_that_comes_back(sessions: Sessions, dispatcher: Dispatcher, sender: Sender) -> None:
+    sender.fault = BrokerAway("gone")
+    enqueue(sessions)
+    with running(dispatcher):
+        until(lambda: dispatcher._swept_at > 0 or states(sessions) == ["waiting"], "a first try")
+        sender.fault = None
+        until(lambda: states(sessions) == ["queued"], "the second")
+
+
+def test_hints_reach_the_queue_of_their_kind(sessions: Sessions, settings: Settings) -> None:
+    prefix = {"prefix": f"{new_id()}:"}
+    app = build_app(settings.model_copy(update={"redis": settings.redis.model_copy(update=prefix)}))
+    hints = [Hint(new_id(), "noop", "default"), Hint(new_id(), "video.extract", "video")]
+    celery_sender(app)(hints)
+    with app.connection_for_read() as connection:
+        for hint in hints:
+            message = connection.SimpleQueue(hint.queue).get(timeout=5)
+            assert message.headers["task"] == hint.kind
+            assert message.headers["id"] == str(hint.job_id)
+            assert message.payload[0] == [str(hint.job_id)]
+            assert message.content_type == "application/json"
+            message.ack()
+    app.close()
