@@ -79,7 +79,8 @@ def connect(base_url: str) -> Iterator[Connect]:
     def make(key: str | None = None, **headers: str) -> httpx.Client:
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        clients.append(httpx.Client(base_url=base_url, headers=headers, timeout=10, trust_env=False))
+        # Unverified, since it is plain HTTP: loading the certificates would cost 30 ms a client.
+        clients.append(httpx.Client(base_url=base_url, headers=headers, timeout=10, trust_env=False, verify=False))
         return clients[-1]
 
     yield make

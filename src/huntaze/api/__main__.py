@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from huntaze.api.app import build_app
 from huntaze.api.server import build_server, configure_logs
 from huntaze.settings import Settings, SettingsError, load
 
@@ -11,22 +12,31 @@ from huntaze.settings import Settings, SettingsError, load
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop; returns the exit code."""
     try:
-        settings = load()
+        settings = load("database", "redis", "s3", "api")
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     chosen = _parser(settings).parse_args(argv)
     address = settings.api.model_copy(update={"host": chosen.host, "port": chosen.port})
     configure_logs()
-    server = build_server(settings.model_copy(update={"api": address}))
+    server = build_server(build_app(settings.model_copy(update={"api": address})))
     server.run()
     return 0 if server.started else 1
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError(text)
+    return number
 
 
 def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="huntaze-api", description="The HTTP API of the fleet.")
     parser.add_argument("--host", default=settings.api.host, help="address to bind (HUNTAZE_API_HOST)")
-    parser.add_argument("--port", default=settings.api.port, type=int, help="port to bind (HUNTAZE_API_PORT)")
+    parser.add_argument(
+        "--port", default=settings.api.port, type=_port, help="port to bind, 0 for any (HUNTAZE_API_PORT)"
+    )
     return parser
 
 

@@ -49,7 +49,7 @@ class Api(FastAPI):
 
 
 def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> FastAPI:
-    """The ASGI application. Its streams are at `app.state.streams`, so that a server can end them when it stops."""
+    """The ASGI application. Its server ends `app.state.streams` at a stop, and reads `app.state.settings`."""
     metrics, streams = Metrics(), Streams(policy or StreamPolicy())
 
     @asynccontextmanager
@@ -83,7 +83,7 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.streams = streams
+    app.state.settings, app.state.streams = settings, streams
     app.add_middleware(Edge, metrics=metrics)
     error_handlers.install(app)
     for part in (uploads, videos, jobs, events, health):

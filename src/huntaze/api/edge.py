@@ -2,6 +2,7 @@
 
 import re
 import time
+import traceback
 import uuid
 from typing import Any
 
@@ -36,8 +37,9 @@ class Edge:
         try:
             await BodyLimit(self.app)(scope, receive, request.send)
         except Exception:
-            # No `raise`: the server would log it again, without the request's id.
-            _log.exception("request.failed", request_id=request.id, **request.facts())
+            # No `raise`: the server would log it again, without the request's id. And the text of the traceback, not
+            # the exception: some renderers add local variables, and among those is the caller's key.
+            _log.error("request.failed", request_id=request.id, **request.facts(), traceback=traceback.format_exc())
             if request.status is None:
                 await problem_response(UNEXPECTED)(scope, receive, request.send)
 

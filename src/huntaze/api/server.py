@@ -6,11 +6,11 @@ import sys
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
-from huntaze.api.app import build_app
 from huntaze.api.edge import MAX_BODY_BYTES
 from huntaze.api.streams import Streams
-from huntaze.settings import Settings
+from huntaze.settings import ApiSettings
 
 GRACE_S = 5  # seconds that requests under way get at a stop
 
@@ -27,13 +27,13 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def build_server(settings: Settings) -> Server:
-    """A server for the address in `settings.api`. `run()` blocks until SIGTERM or SIGINT."""
-    app = build_app(settings)
+def build_server(app: FastAPI) -> Server:
+    """A server for the app and the address in its settings. `run()` blocks until SIGTERM or SIGINT."""
+    address: ApiSettings = app.state.settings.api
     config = uvicorn.Config(
         app,
-        host=settings.api.host,
-        port=settings.api.port,
+        host=address.host,
+        port=address.port,
         log_config=None,
         access_log=False,  # `edge.Edge` writes one line a request, by route template
         server_header=False,
