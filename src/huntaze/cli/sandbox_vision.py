@@ -6,7 +6,6 @@ that nobody takes its answer for something a model has seen. `python -m huntaze.
 
 import argparse
 import base64
-import binascii
 import io
 import json
 from typing import Any
@@ -14,9 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import uvicorn
-from fastapi import FastAPI, HTTPException
 from PIL import Image, UnidentifiedImageError
-from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 MODEL = "sandbox-vision"
 CELL = 448  # pixels, as the grid is laid out
@@ -38,48 +40,50 @@ _COLOURS = {
 Pixels = npt.NDArray[np.uint8]
 
 
-class ChatBody(BaseModel):
-    """As much of an OpenAI-style request as is looked at."""
-
-    model: str
-    messages: list[dict[str, Any]]
-    max_tokens: int = 1000
+class Refused(ValueError):
+    """The request is not one that this server can answer."""
 
 
-def build_app() -> FastAPI:
+def build_app() -> Starlette:
     """The server: `POST /v1/chat/completions` and `GET /healthz`."""
-    app = FastAPI(title="Sandbox vision")
+    return Starlette(
+        routes=[
+            Route("/healthz", lambda request: JSONResponse({"status": "ok", "model": MODEL})),  # noqa: ARG005
+            Route("/v1/chat/completions", complete, methods=["POST"]),
+        ]
+    )
 
-    @app.get("/healthz")
-    def healthz() -> dict[str, str]:
-        return {"status": "ok", "model": MODEL}
 
-    @app.post("/v1/chat/completions")
-    def complete(body: ChatBody) -> dict[str, Any]:
-        prompt, picture = _read(body)
-        text = json.dumps(answer(picture))
-        return {
+async def complete(request: Request) -> JSONResponse:
+    """An OpenAI-style completion; 400 for a request without exactly one readable picture."""
+    try:
+        prompt, picture = _read(await request.json())
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        return JSONResponse({"error": {"code": "bad_request", "message": str(error)}}, 400)
+    text = json.dumps(await run_in_threadpool(answer, picture))
+    sent = len(prompt) // 4 + image_tokens(picture)
+    return JSONResponse(
+        {
             "id": "sandbox",
             "object": "chat.completion",
             "model": MODEL,
             "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
-            "usage": {"prompt_tokens": len(prompt) // 4 + image_tokens(picture), "completion_tokens": len(text) // 4},
+            "usage": {"prompt_tokens": sent, "completion_tokens": len(text) // 4},
         }
+    )
 
-    return app
 
-
-def _read(body: ChatBody) -> tuple[str, Pixels]:
-    parts = [part for message in body.messages for part in message.get("content", []) if isinstance(part, dict)]
+def _read(body: dict[str, Any]) -> tuple[str, Pixels]:
+    parts = [part for message in body["messages"] for part in message["content"] if isinstance(part, dict)]
     prompt = " ".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
-    urls = [str(part.get("image_url", {}).get("url", "")) for part in parts if part.get("type") == "image_url"]
+    urls = [str(part["image_url"]["url"]) for part in parts if part.get("type") == "image_url"]
     if len(urls) != 1 or not urls[0].startswith("data:image/"):
-        raise HTTPException(400, "send exactly one image, as a data URI")
+        raise Refused("send exactly one image, as a data URI")
     try:
         image = Image.open(io.BytesIO(base64.b64decode(urls[0].split(",", 1)[-1], validate=True)))
         return prompt, np.asarray(image.convert("RGB"))
-    except (binascii.Error, UnidentifiedImageError, OSError) as error:
-        raise HTTPException(400, "the image cannot be read") from error
+    except (UnidentifiedImageError, OSError) as error:
+        raise Refused("the image cannot be read") from error
 
 
 def image_tokens(picture: Pixels) -> int:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -58,18 +59,18 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     app = build_app(settings)
     base.register(app, settings, threads=1 if prefork else concurrency)
     lifecycle.connect(app, settings, prefork=prefork, queues=queues)
-    app.worker_main(
-        [
-            "worker",
-            f"--hostname={queues[0]}@%h-{os.getpid()}",
-            f"--queues={','.join(queues)}",
-            f"--pool={'prefork' if prefork else 'threads'}",
-            f"--concurrency={concurrency}",
-            "--without-gossip",
-            "--without-mingle",
-        ]
+    # Not through Celery's command line: it imports every plug-in's commands, Flower's among them, which takes a second.
+    node = app.Worker(
+        hostname=f"{queues[0]}@{socket.gethostname()}-{os.getpid()}",
+        queues=queues,
+        pool="prefork" if prefork else "threads",
+        concurrency=concurrency,
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
     )
-    return 0
+    node.start()
+    return int(node.exitcode or 0)
 
 
 def _dispatcher(settings: Settings, _: argparse.Namespace) -> int:
@@ -89,7 +90,7 @@ def _beat(settings: Settings, _: argparse.Namespace) -> int:
     app = build_app(settings)
     keep_logs(settings)
     app.huntaze_heartbeat = Heartbeat(settings.database, app.huntaze_node, "beat")
-    app.start(["beat", "--pidfile="])
+    app.Beat(quiet=True).run()
     app.huntaze_heartbeat.leave()
     return 0
 
