@@ -36,8 +36,10 @@ fix: $(READY)
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+# FULL=1: the sizes of the README's figures, on a quiet machine; JSON=1: the figures as the last line.
 bench: $(READY)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/uv sync --quiet --locked --extra local --group bench --inexact --python $(BIN)/python
+	@$(BIN)/python -m benchmarks $(if $(FULL),--full) $(if $(JSON),--json)
 
 env-example: $(READY)
 	@$(BIN)/python -c "from huntaze.settings import example_file; print(example_file(), end='')" > .env.example
