@@ -1,6 +1,7 @@
 """Server-Sent Events: live, resumable, without gap or repeat."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from huntaze.api.app import build_app
+from huntaze.api.server import GRACE_S
 from huntaze.api.streams import StreamPolicy
 from huntaze.models import event_store, user_store
 from huntaze.models.database import Sessions
@@ -111,7 +113,9 @@ def test_a_long_absence_is_caught_up_in_batches(api: httpx.Client, creator: User
         event_store.place(session)
         order = [event.data["n"] for event in event_store.read_after(session, creator.id, start, 1000)]
     with following(api, after=start) as stream:
-        assert stream.numbers(450) == order
+        blocks = [stream.block() for _ in order]
+    assert [block.comment for block in blocks] == [None] * 450, "one batch after the other, without a wait between"
+    assert [block.event["data"]["n"] for block in blocks] == order
 
 
 def test_each_creator_has_its_own(
@@ -201,6 +205,8 @@ def test_a_stop_ends_the_streams_at_once(
             response = client.send(client.build_request("GET", f"{url}/v1/events"), stream=True)
             lines = response.iter_lines()
             assert next(lines) == "retry: 2000"
-        # The server is gone by now: it did not wait for the client.
+            begun = time.monotonic()
+        # The server is gone by now: it did not wait for the client, nor for the grace that requests get.
+        assert time.monotonic() - begun < GRACE_S - 1
         assert [line for line in lines if line][1:] == []
         response.close()
