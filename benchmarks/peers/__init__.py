@@ -1,0 +1,1 @@
+"""The same nothing, run by others: what the engine is measured against."""

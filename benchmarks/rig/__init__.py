@@ -1,0 +1,1 @@
+"""How all benchmarks measure: one report, real processes on embedded stores, one load generator."""
