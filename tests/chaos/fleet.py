@@ -1,0 +1,154 @@
+"""The processes under test: each has a place; whoever dies is replaced, as systemd or ECS would do."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from huntaze.cli.stack.guard import descendants
+
+ROOT = Path(__file__).resolve().parents[2]
+STOP_TIMEOUT_S = 45.0  # a node told to stop: its grace, and what it takes to find out that a store is not there
+_WATCH_S = 0.1
+
+
+@dataclass
+class Place:
+    """Where one process belongs. `expected`: the harness itself ends the process that is there now."""
+
+    name: str
+    role: str  # prefork, threads, dispatcher, beat
+    argv: tuple[str, ...]
+    process: subprocess.Popen[bytes] | None = None
+    started: int = 0
+    restart_at: float = 0.0
+    expected: bool = False
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+PLACES = (
+    ("prefork-0", "prefork", ("worker", "--queues", "video,default", "--concurrency", "2")),
+    ("prefork-1", "prefork", ("worker", "--queues", "default,video", "--concurrency", "2")),
+    ("threads-0", "threads", ("worker", "--queues", "ai,default", "--concurrency", "6")),
+    ("dispatcher-0", "dispatcher", ("dispatcher",)),
+    ("dispatcher-1", "dispatcher", ("dispatcher",)),
+    ("beat-0", "beat", ("beat",)),
+    ("beat-1", "beat", ("beat",)),
+)
+
+
+@dataclass
+class Fleet:
+    """`ended`: processes that ended without being told to, as "place: exit status"."""
+
+    environment: dict[str, str]
+    logs: Path
+    places: list[Place] = field(default_factory=lambda: [Place(*place) for place in PLACES])
+    ended: Counter[str] = field(default_factory=Counter)
+    hung: list[str] = field(default_factory=list)
+    _groups: set[int] = field(default_factory=set)
+    _retiring: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def start(self, place: Place) -> None:
+        place.started += 1
+        log = (self.logs / f"{place.name}.{place.started}.log").open("wb")
+        place.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.entry", *place.argv],
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+        place.expected = False
+        self._groups.add(place.process.pid)
+
+    async def keep(self) -> None:
+        """Starts all, and whoever ended again, until cancelled."""
+        while True:
+            now = time.monotonic()
+            for place in self.places:
+                if place.alive:
+                    continue
+                if place.process is not None and place.restart_at < now and not place.expected:
+                    self.ended[f"{place.name}: {place.process.returncode}"] += 1
+                if place.restart_at <= now:
+                    self.start(place)
+            await asyncio.sleep(_WATCH_S)
+
+    def of_role(self, *roles: str) -> list[Place]:
+        return [place for place in self.places if place.role in roles and place.alive]
+
+    def children(self, place: Place) -> list[int]:
+        """The processes of a prefork node that run its jobs."""
+        return list(descendants(place.pid))
+
+    def kill(self, place: Place, back_in_s: float, *, group: bool) -> None:
+        """kill -9: of the whole node, or of its main process alone, which leaves its children to themselves."""
+        place.expected, place.restart_at = True, time.monotonic() + back_in_s
+        (os.killpg if group else os.kill)(place.pid, signal.SIGKILL)
+
+    def retire(self, place: Place) -> None:
+        """SIGTERM; a successor starts at once, as in a rolling deploy. One that does not go is noted, and killed."""
+        old, place.process = place.process, None
+        assert old is not None
+        old.terminate()
+        task = asyncio.create_task(self._see_off(place.name, old))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _see_off(self, name: str, old: subprocess.Popen[bytes]) -> None:
+        until = time.monotonic() + STOP_TIMEOUT_S
+        while old.poll() is None:
+            if time.monotonic() > until:
+                self.hung.append(f"{name}, process {old.pid}: still there {STOP_TIMEOUT_S:g} s after SIGTERM")
+                os.killpg(old.pid, signal.SIGKILL)
+                return
+            await asyncio.sleep(_WATCH_S)
+
+    def signal(self, pids: list[int], number: signal.Signals) -> None:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def orphans(self) -> list[int]:
+        """Processes of nodes that were killed: their main process is gone, they are not."""
+        current = {place.pid for place in self.places if place.process is not None}
+        return [pid for pid, group in _processes() if group in self._groups - current and pid != group]
+
+    async def close(self) -> None:
+        for task in self._retiring:
+            task.cancel()
+        for group in self._groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        for place in self.places:
+            if place.process is not None:
+                await asyncio.to_thread(place.process.wait)
+
+
+def _processes() -> Iterator[tuple[int, int]]:
+    """(pid, process group) of all processes that live."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if fields[0] not in "ZX":
+                    yield int(entry.name), int(fields[2])

@@ -1,0 +1,102 @@
+"""The outcome: a table for people, one JSON object for programs."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from huntaze.models.jobs import JobState
+from tests.chaos.checks import Violation, longest_silence
+from tests.chaos.faults import DoneFault
+from tests.chaos.load import Load
+from tests.chaos.records import Records, Row
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial. `replayed`: innocent jobs shelved as crashed (three faults hit one and the same job), which
+    were replayed when the faults were over, as an operator would."""
+
+    seed: int
+    jobs: int
+    seconds: float
+    drain_s: float
+    faults: list[DoneFault]
+    violations: list[Violation]
+    ended_by_themselves: Counter[str]
+    hung: list[str]
+    orphans: int
+    replayed: int
+    records: Records
+    load: Load
+    logs: Path
+
+    @property
+    def good(self) -> bool:
+        return not self.violations and not self.hung and not self.orphans and len(self.load.sent) == self.jobs
+
+    def json(self) -> str:
+        """The last line of the output."""
+        sorts = Counter(violation.sort for violation in self.violations)
+        outcomes = Counter(one["outcome"] for job in self.records.attempts.values() for one in job)
+        facts: dict[str, Any] = {
+            "seed": self.seed,
+            "jobs": self.jobs,
+            "ok": self.good,
+            "faults": dict(sorted(Counter(fault.name for fault in self.faults).items())),
+            **{sort: sorts[sort] for sort in ("lost", "doubled", "stuck", "wrong")},
+            "longest_recovery_s": round(self._longest_recovery(), 2),
+            "longest_job_s": round(max(self._waits(), default=0.0), 2),
+            "seconds": round(self.seconds, 1),
+            "drain_s": round(self.drain_s, 1),
+            "jobs_per_s": round(len(self.records.jobs) / self.seconds, 1),
+            "attempts": {str(name): count for name, count in sorted(outcomes.items(), key=str)},
+            "replayed": self.replayed,
+            "hung": len(self.hung),
+            "orphans": self.orphans,
+            "ended_by_themselves": dict(self.ended_by_themselves),
+        }
+        return json.dumps(facts)
+
+    def table(self) -> str:
+        """For people; on failure with the jobs concerned."""
+        facts = json.loads(self.json())
+        lines = [f"{name:24}{count:>8}" for name, count in facts.pop("faults").items()]
+        lines = ["faults", *lines, "", "figures"]
+        lines += [
+            f"{name:24}{value if not isinstance(value, dict) else _flat(value):>8}" for name, value in facts.items()
+        ]
+        states = Counter((job["kind"], job["state"]) for job in self.records.jobs.values())
+        lines += ["", "jobs", *(f"{kind:16}{state:12}{count:>6}" for (kind, state), count in sorted(states.items()))]
+        if not self.good:
+            lines += ["", f"FAILED. The logs are in {self.logs}", *self.hung]
+            lines += [line for violation in self.violations[:_SHOWN] for line in self._tell(violation)]
+            lines += [f"... and {len(self.violations) - _SHOWN} more"] * (len(self.violations) > _SHOWN)
+        return "\n".join(lines)
+
+    def _tell(self, violation: Violation) -> list[str]:
+        known = [] if violation.job_id is None else [self.records.tell(violation.job_id)]
+        return [f"{violation.sort}: job {violation.job_id}: {violation.what}", *known]
+
+    def _longest_recovery(self) -> float:
+        ends = [job["finished_at"] for job in self.records.jobs.values() if job["finished_at"] is not None]
+        return longest_silence([fault.at for fault in self.faults], ends)
+
+    def _waits(self) -> list[float]:
+        """Seconds from first due to the end, of all jobs that succeeded."""
+        due = {sent.id: sent.due for sent in self.load.sent.values()}
+        jobs = [job for job in self.records.jobs.values() if job["state"] == JobState.SUCCEEDED]
+        return [_seconds(due.get(job["id"]) or job["created_at"], job) for job in jobs]
+
+
+def _seconds(due: datetime, job: Row) -> float:
+    ended: datetime = job["finished_at"]
+    return (ended - due).total_seconds()
+
+
+def _flat(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "-"

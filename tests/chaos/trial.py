@@ -1,0 +1,162 @@
+"""One trial from its start to its outcome."""
+
+import asyncio
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import select
+
+from huntaze.models import job_store, node_store
+from huntaze.models.jobs import Job, JobState
+from tests.chaos import checks, records
+from tests.chaos.faults import DoneFault, Faults
+from tests.chaos.fleet import Fleet
+from tests.chaos.kinds import OUTSIDE_PORT, Poison
+from tests.chaos.load import Load, persist
+from tests.chaos.outside import OutsideWorld
+from tests.chaos.plan import PlannedFault, plan_faults, plan_jobs
+from tests.chaos.report import Outcome
+from tests.chaos.stores import StoresUnderTest, stores_under_test
+
+LEASE_S = 2.5
+_READY_S = 120.0
+_STILL_S = 90.0  # no job ended for so long, and no fault to blame: the rest is stuck
+
+
+@dataclass
+class Trial:
+    """What to do. `faults`: which kinds, None for all of them, empty for none. `say`: news while it runs."""
+
+    seed: int
+    jobs: int
+    seconds: float
+    every_s: float
+    folder: Path
+    faults: tuple[str, ...] | None = None
+    say: Callable[[str], None] = lambda line: None
+    _replayed: set[uuid.UUID] = field(default_factory=set)
+
+    async def run(self) -> Outcome:
+        outside = OutsideWorld()
+        await outside.start()
+        async with stores_under_test(self.folder) as stores:
+            fleet = Fleet({**stores.environment, **_environment(outside.port)}, stores.logs)
+            keeper = asyncio.create_task(fleet.keep())
+            try:
+                await self._until_ready(stores, fleet)
+                return await self._trial(stores, fleet, outside)
+            finally:
+                keeper.cancel()
+                with suppress(asyncio.CancelledError):
+                    await keeper
+                await fleet.close()
+                outside.close()
+
+    async def _trial(self, stores: StoresUnderTest, fleet: Fleet, outside: OutsideWorld) -> Outcome:
+        start = time.monotonic()
+        load = Load(stores.sessions, self.seed)
+        await persist(load.prepare)
+        faults = Faults(fleet, stores, LEASE_S, on_fault=self._tell_fault(start))
+        names = list(faults.by_name()) if self.faults is None else list(self.faults)
+        planned = plan_faults(self.seed, names, self.seconds, self.every_s) if names else []
+        sending = asyncio.create_task(load.run(plan_jobs(self.seed, self.jobs, self.seconds)))
+        await self._do_faults(faults, planned, start)
+        await sending
+        await faults.over()
+        draining = time.monotonic()
+        self.say("the faults are over: the fleet drains")
+        await self._drain(stores)
+        orphans = fleet.orphans()
+        found = await persist(lambda: self._read(stores, outside))
+        return Outcome(
+            seed=self.seed,
+            jobs=self.jobs,
+            seconds=time.monotonic() - start,
+            drain_s=time.monotonic() - draining,
+            faults=faults.done,
+            violations=checks.check(found, load, self._replayed),
+            ended_by_themselves=fleet.ended,
+            hung=fleet.hung,
+            orphans=len(orphans),
+            replayed=len(self._replayed),
+            records=found,
+            load=load,
+            logs=stores.logs,
+        )
+
+    async def _do_faults(self, faults: Faults, planned: list[PlannedFault], start: float) -> None:
+        for fault in planned:
+            await asyncio.sleep(max(0.0, start + fault.at - time.monotonic()))
+            faults.begin(fault)
+        await asyncio.sleep(max(0.0, start + self.seconds - time.monotonic()))
+
+    async def _until_ready(self, stores: StoresUnderTest, fleet: Fleet) -> None:
+        deadline = time.monotonic() + _READY_S
+        while len(await persist(lambda: self._nodes(stores))) < len(fleet.places):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the fleet did not start within {_READY_S:g} s: see {stores.logs}")
+            await asyncio.sleep(0.1)
+        self.say(f"{len(fleet.places)} processes are there; logs in {stores.logs}")
+
+    @staticmethod
+    def _nodes(stores: StoresUnderTest) -> list[node_store.Heartbeat]:
+        with stores.sessions() as session:
+            return node_store.alive(session)
+
+    async def _drain(self, stores: StoresUnderTest) -> None:
+        """Until every job has ended and every event has its place, or nothing has moved for long."""
+        before, moved_at = -1, time.monotonic()
+        while time.monotonic() - moved_at < _STILL_S:
+            left, now = await persist(lambda: self._look(stores))
+            if now != before:
+                before, moved_at = now, time.monotonic()
+            if not left and not await persist(lambda: self._replay(stores)):
+                return
+            await asyncio.sleep(0.2)
+
+    @staticmethod
+    def _look(stores: StoresUnderTest) -> tuple[int, int]:
+        with stores.sessions() as session:
+            return sum(records.live(session).values()) + records.unplaced(session), records.ended(session)
+
+    def _replay(self, stores: StoresUnderTest) -> int:
+        """Puts innocent jobs that faults hit three times back to work; returns how many."""
+        crashed = (Job.state == JobState.FAILED) & (Job.error_code == "crashed") & (Job.kind != Poison.kind)
+        with stores.sessions.begin() as session:
+            ids = list(session.scalars(select(Job.id).where(crashed)))
+            for job_id in ids:
+                job_store.replay(session, job_id)
+        self._replayed.update(ids)
+        return len(ids)
+
+    @staticmethod
+    def _read(stores: StoresUnderTest, outside: OutsideWorld) -> records.Records:
+        with stores.sessions() as session:
+            return records.read(session, outside.calls)
+
+    def _tell_fault(self, start: float) -> Callable[[DoneFault], None]:
+        return lambda fault: self.say(f"{time.monotonic() - start:7.1f} s  {fault.name}: {fault.victim}")
+
+
+def _environment(outside_port: int) -> dict[str, str]:
+    return {
+        OUTSIDE_PORT: str(outside_port),
+        "HUNTAZE_REDIS_PREFIX": "chaos:",
+        "HUNTAZE_WORKER_LEASE_S": str(LEASE_S),
+        "HUNTAZE_WORKER_GRACE_S": "1",
+        "HUNTAZE_WORKER_QUEUED_TIMEOUT_S": "5",
+        "HUNTAZE_S3_BUCKET": "chaos",
+        "HUNTAZE_AI_BASE_URL": "http://127.0.0.1:9/v1",  # nobody listens: no job of the trial asks for a model
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def flushed(line: str) -> None:
+    """Says it at once, to whoever watches."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
