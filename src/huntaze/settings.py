@@ -125,7 +125,7 @@ class WorkerSettings(_Group):
         60.0, ge=1, le=3600, description="seconds after which a queued job is sent again", examples=[60]
     )
     queue_depth: int = Field(
-        200, ge=1, le=100_000, description="most jobs of a queue that lie with the broker", examples=[200]
+        2000, ge=1, le=100_000, description="most jobs of a queue that lie with the broker", examples=[2000]
     )
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR", examples=["INFO"]

@@ -5,9 +5,10 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from huntaze.models import job_dispatch, job_store
+from huntaze.models import job_dispatch, job_rescue, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
+from huntaze.models.job_dispatch import Turns
 from huntaze.models.job_store import AttemptEnd, LeaseLost
 from huntaze.models.jobs import Job, JobState
 from huntaze.models.users import User
@@ -22,9 +23,11 @@ def enqueue(sessions: Sessions, **options: object) -> uuid.UUID:
         return job_store.enqueue(session, Noop(), **options).job.id  # type: ignore[arg-type]
 
 
-def dispatch(sessions: Sessions) -> list[uuid.UUID]:
+def dispatch(sessions: Sessions, room: int = 100) -> list[uuid.UUID]:
     with sessions.begin() as session:
-        return [hint.job_id for hint in job_dispatch.take_due(session, "default", 100).hints]
+        job_dispatch.promote(session)
+        taken = job_dispatch.take_due(session, "default", room, {"noop": 1}, Turns())
+        return [hint.job_id for hint in taken.hints]
 
 
 def claim(sessions: Sessions, job_id: uuid.UUID, worker: str = "a/1", lease_s: float = 30) -> Job | None:
@@ -72,32 +75,10 @@ def test_a_job_that_is_not_due_stays(sessions: Sessions) -> None:
     assert dispatch(sessions) == []
 
 
-def test_the_broker_is_kept_shallow_and_the_urgent_go_first(sessions: Sessions) -> None:
-    ordinary = [enqueue(sessions) for _ in range(3)]
-    urgent = enqueue(sessions, priority=-1)
-    with sessions.begin() as session:
-        taken = job_dispatch.take_due(session, "default", 2)
-    assert {hint.job_id for hint in taken.hints} == {urgent, ordinary[0]}
-    assert taken.full
-    with sessions.begin() as session:
-        assert job_dispatch.take_due(session, "default", 2) == job_dispatch.Taken([], full=True)
-    with sessions.begin() as session:
-        assert not job_dispatch.take_due(session, "default", 100).full
-
-
-def test_two_dispatchers_share_the_backlog(sessions: Sessions) -> None:
-    ids = {enqueue(sessions) for _ in range(4)}
-    with sessions.begin() as one, sessions.begin() as other:
-        first = {hint.job_id for hint in job_dispatch.take_due(one, "default", 2).hints}
-        second = {hint.job_id for hint in job_dispatch.take_due(other, "default", 4).hints}
-    assert first | second == ids
-    assert not first & second
-
-
 def test_the_fence_stops_who_lost_the_lease(sessions: Sessions) -> None:
     job = running(sessions, lease_s=0)
     with sessions.begin() as session:
-        assert [rescued.id for rescued in job_dispatch.rescue(session)] == [job.id]
+        assert [rescued.id for rescued in job_rescue.rescue(session)] == [job.id]
     dispatch(sessions)
     again = claim(sessions, job.id, "b/1")
     assert again is not None
@@ -116,18 +97,18 @@ def test_the_fence_stops_who_lost_the_lease(sessions: Sessions) -> None:
 def test_a_live_lease_is_left_alone(sessions: Sessions) -> None:
     running(sessions, lease_s=30)
     with sessions.begin() as session:
-        assert job_dispatch.rescue(session) == []
+        assert job_rescue.rescue(session) == []
 
 
 def test_the_third_crash_shelves(sessions: Sessions) -> None:
     job = running(sessions, lease_s=0)
     for _ in range(2):
         with sessions.begin() as session:
-            job_dispatch.rescue(session)
+            job_rescue.rescue(session)
         dispatch(sessions)
         claim(sessions, job.id, lease_s=0)
     with sessions.begin() as session:
-        job_dispatch.rescue(session)
+        job_rescue.rescue(session)
     shelved = read(sessions, job.id)
     assert (shelved.state, shelved.error_code, shelved.crashes) == (JobState.FAILED, "crashed", 3)
     assert outcomes(sessions, job.id) == ["crashed"] * 3
@@ -175,6 +156,29 @@ def test_only_the_shelf_is_replayed(sessions: Sessions) -> None:
         job_store.replay(session, job_id)
 
 
+def test_a_snooze_costs_nothing(sessions: Sessions) -> None:
+    job = running(sessions)
+    with sessions.begin() as session:
+        snoozed = job_store.snooze(session, job.id, 1, END, 3600)
+    assert (snoozed.state, snoozed.errors, snoozed.crashes) == (JobState.WAITING, 0, 0)
+    assert dispatch(sessions) == []
+    assert outcomes(sessions, job.id) == ["snoozed"]
+
+
+def test_arguments_that_are_too_new_are_left_to_those_who_know_them(sessions: Sessions) -> None:
+    job_id = enqueue(sessions)
+    dispatch(sessions)
+    with sessions.begin() as session:
+        session.get_one(Job, job_id).args_version = 2
+    assert claim(sessions, job_id) is None
+    with sessions.begin() as session:
+        assert job_store.decline(session, job_id, version=1)
+        assert not job_store.decline(session, job_id, version=1)
+    declined = read(sessions, job_id)
+    assert (declined.state, declined.ready, declined.attempt) == (JobState.WAITING, False, 0)
+    assert dispatch(sessions) == []
+
+
 def test_hand_back_costs_nothing_and_fences(sessions: Sessions) -> None:
     job = running(sessions)
     with sessions.begin() as session:
@@ -216,7 +220,7 @@ def test_a_crash_after_a_cancel_ends_cancelled(sessions: Sessions) -> None:
     with sessions.begin() as session:
         job_store.cancel(session, job.id)
     with sessions.begin() as session:
-        job_dispatch.rescue(session)
+        job_rescue.rescue(session)
     assert read(sessions, job.id).state == JobState.CANCELLED
 
 

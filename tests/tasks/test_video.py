@@ -15,6 +15,7 @@ from huntaze.models.base import new_id
 from huntaze.models.content import Content, ContentTask
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import VideoAnalyze, VideoExtract
+from huntaze.models.job_dispatch import Turns
 from huntaze.models.jobs import Job
 from huntaze.models.users import User
 from huntaze.pipelines.errors import Permanent, Transient
@@ -45,7 +46,7 @@ def clients() -> Clients:
 def claimed(sessions: Sessions, job: Job) -> Job:
     with sessions.begin() as session:
         for queue in ("video", "ai"):
-            job_dispatch.take_due(session, queue, 10)
+            job_dispatch.take_due(session, queue, 10, {"video.extract": 1, "video.analyze": 1}, Turns())
     with sessions.begin() as session:
         held = job_store.claim(session, job.id, "here/1", 60)
     assert held is not None

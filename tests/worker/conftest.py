@@ -11,12 +11,15 @@ from huntaze.clients.object_store import MemoryObjectStore
 from huntaze.models import job_dispatch
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import JobArgs
+from huntaze.models.job_dispatch import Turns
+from huntaze.models.job_kinds import KINDS
 from huntaze.settings import Settings
 from huntaze.tasks.context import JobContext
 from huntaze.worker.base import run_job
 from huntaze.worker.runtime import Runtime, build_runtime
 
 NODE = "test-node"
+KNOWN = {name: kind.args.version for name, kind in KINDS.items()}
 
 
 @pytest.fixture
@@ -35,9 +38,10 @@ def work(runtime: Runtime) -> Callable[..., list[str]]:
         states = []
         for queue in ("default", "video", "ai"):
             with runtime.sessions.begin() as session:
-                hints = job_dispatch.take_due(session, queue, 100).hints
+                job_dispatch.promote(session)
+                hints = job_dispatch.take_due(session, queue, 100, KNOWN, Turns()).hints
             for hint in hints:
-                job = run_job(here, NODE, hint.job_id)
+                job = run_job(here, NODE, hint.kind, hint.job_id)
                 states.append("lost" if job is None else str(job.state))
         return states
 

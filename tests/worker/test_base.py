@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from huntaze.models import event_store, job_dispatch, job_store
+from huntaze.models import event_store, job_rescue, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import JobArgs, Noop
 from huntaze.models.jobs import Job, JobState
@@ -46,7 +46,7 @@ def test_a_handler_that_returns_has_succeeded(sessions: Sessions, work: Work) ->
 def test_the_same_message_twice_runs_once(sessions: Sessions, runtime: Runtime, work: Work) -> None:
     job_id = enqueue(sessions)
     assert work() == ["succeeded"]
-    assert run_job(runtime, NODE, job_id) is None
+    assert run_job(runtime, NODE, "noop", job_id) is None
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_who_lost_the_lease_changes_nothing(sessions: Sessions, work: Work, crea
         with sessions.begin() as session:
             session.get_one(Job, job_id).lease_until = job_store.db_now(session)
         with sessions.begin() as session:
-            job_dispatch.rescue(session)
+            job_rescue.rescue(session)
         with ctx.finish() as finish:
             finish.emit("video.analyzed", job_id, {})
 

@@ -7,16 +7,18 @@ from contextlib import contextmanager
 import pytest
 from kombu.exceptions import OperationalError as BrokerAway
 
-from huntaze.models import event_store, job_store
+from huntaze.models import event_store, job_store, node_store
 from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Hint
 from huntaze.models.jobs import Job
+from huntaze.models.node_store import Worker
 from huntaze.models.users import User
 from huntaze.settings import Settings
 from huntaze.worker.app import build_app
 from huntaze.worker.dispatcher import BUSY_S, POLL_S, Dispatcher, celery_sender
+from huntaze.worker.sentinel import Sentinel
 from tests.waiting import until
 
 
@@ -40,8 +42,9 @@ def sender() -> Sender:
 
 @pytest.fixture
 def dispatcher(sessions: Sessions, sender: Sender, settings: Settings) -> Dispatcher:
-    worker = settings.worker.model_copy(update={"queue_depth": 3})
-    return Dispatcher(sessions, sender, worker, settings.database.libpq_url)
+    with sessions.begin() as session:
+        node_store.beat(session, "node", "worker", Worker(["default"], 3, {"noop": 1}))
+    return Dispatcher(sessions, sender, settings.worker, settings.database.libpq_url)
 
 
 def enqueue(sessions: Sessions, count: int = 1) -> list[Job]:
@@ -54,9 +57,7 @@ def states(sessions: Sessions) -> list[str]:
         return sorted(job.state for job in job_store.search(session))
 
 
-def test_a_round_sends_what_is_due_and_keeps_the_broker_shallow(
-    sessions: Sessions, dispatcher: Dispatcher, sender: Sender
-) -> None:
+def test_a_round_sends_as_many_as_there_are_slots(sessions: Sessions, dispatcher: Dispatcher, sender: Sender) -> None:
     jobs = enqueue(sessions, 5)
     assert dispatcher.round() == BUSY_S, "more is waiting"
     assert [hint.job_id for hint in sender.sent] == [job.id for job in jobs[:3]]
@@ -67,6 +68,34 @@ def test_a_round_sends_what_is_due_and_keeps_the_broker_shallow(
 
 def test_an_idle_round_waits_for_news(sessions: Sessions, dispatcher: Dispatcher) -> None:
     assert dispatcher.round() == POLL_S
+
+
+def test_without_a_living_worker_rows_wait(sessions: Sessions, dispatcher: Dispatcher, sender: Sender) -> None:
+    with sessions.begin() as session:
+        node_store.leave(session, "node")
+    enqueue(sessions)
+    dispatcher.round()
+    assert sender.sent == []
+    assert states(sessions) == ["waiting"]
+
+
+def test_a_broker_that_lost_its_memory_gets_all_hints_again_at_once(
+    sessions: Sessions, dispatcher: Dispatcher, sender: Sender, settings: Settings
+) -> None:
+    redis_settings = settings.redis.model_copy(update={"prefix": f"{new_id()}:"})
+    sentinel = Sentinel(redis_settings)
+    dispatcher = Dispatcher(sessions, sender, settings.worker, settings.database.libpq_url, sentinel=sentinel)
+    dispatcher.round()
+    jobs = enqueue(sessions, 2)
+    dispatcher.round()
+    dispatcher._sweep()
+    assert len(sender.sent) == 2, "the key is there: nothing is sent twice"
+    sentinel._redis.delete(f"{redis_settings.prefix}sentinel")
+    dispatcher._sweep()
+    assert [hint.job_id for hint in sender.sent[2:]] == [job.id for job in jobs]
+    dispatcher._sweep()
+    assert len(sender.sent) == 4
+    sentinel.close()
 
 
 def test_a_broker_that_is_away_leaves_the_rows_waiting(

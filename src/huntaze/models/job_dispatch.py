@@ -1,16 +1,21 @@
-"""The dispatcher's SQL: due rows out to the broker, lost rows back. Any number of dispatchers may run at once."""
+"""The dispatcher's SQL, first half: which due jobs go to the broker next. Fair, and as cheap as what it sends.
+
+A *lane* is the backlog of one flow key in one kind at one priority. The index `ix_jobs_lanes` is walked from lane to
+lane by a loose scan, so a round costs as much as the jobs it sends, whether ten thousand or a million are waiting.
+"""
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from huntaze.models import job_store
-from huntaze.models.jobs import AttemptOutcome, Job, JobAttempt, JobState
+from huntaze.models import flow_store
+from huntaze.models.job_kinds import KINDS
+from huntaze.models.jobs import Job, JobState
 
-MAX_CRASHES = 3  # a job that took its worker down this often is a poison pill
+MOST_LANES = 500  # looked at in one turn of one kind: bounds a round where many lanes are at their limit
 
 
 @dataclass(frozen=True)
@@ -22,42 +27,166 @@ class Hint:
     queue: str
 
 
+@dataclass
+class Turns:
+    """Whose turn it is: for each (queue, priority, kind) the flow key that was served last. A dispatcher's own memory;
+    without it, after a restart, the round merely begins at the first key again."""
+
+    last: dict[tuple[str, int, str], str] = field(default_factory=dict)
+    rounds: int = 0
+
+
 @dataclass(frozen=True)
 class Taken:
-    """One queue's turn. `full`: the broker holds as many of its jobs as it may, so more may be waiting."""
+    """One queue's turn. `more`: jobs were left behind for want of room, or because their lane was at its limit."""
 
     hints: list[Hint]
-    full: bool
+    more: bool
 
 
-_WITH_BROKER = text("""
-    SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND queue = :queue LIMIT :depth) AS queued
-""")
-# SKIP LOCKED: two dispatchers share the backlog instead of waiting for one another.
-_DISPATCH = text("""
-    UPDATE jobs SET state = 'queued', queued_at = clock_timestamp()
-    WHERE id IN (
-        SELECT id FROM jobs
-        WHERE state = 'waiting' AND queue = :queue AND run_at <= clock_timestamp()
-        ORDER BY priority, run_at, id
-        LIMIT :free FOR UPDATE SKIP LOCKED
+_KINDS_WAITING = text("""
+    WITH RECURSIVE pair AS (
+        (SELECT priority, kind FROM jobs WHERE state = 'waiting' AND ready AND queue = :queue
+         ORDER BY priority, kind LIMIT 1)
+        UNION ALL
+        SELECT next.priority, next.kind FROM pair CROSS JOIN LATERAL (
+            SELECT priority, kind FROM jobs
+            WHERE state = 'waiting' AND ready AND queue = :queue AND (priority, kind) > (pair.priority, pair.kind)
+            ORDER BY priority, kind LIMIT 1
+        ) AS next
     )
-    RETURNING id, kind, queue, priority, run_at
+    SELECT priority, kind FROM pair
+""")
+_LANES = text("""
+    WITH RECURSIVE lane AS (
+        (SELECT flow_key FROM jobs
+         WHERE state = 'waiting' AND ready AND queue = :queue AND priority = :priority AND kind = :kind
+           AND flow_key > :after
+         ORDER BY flow_key LIMIT 1)
+        UNION ALL
+        SELECT next.flow_key FROM lane CROSS JOIN LATERAL (
+            SELECT flow_key FROM jobs
+            WHERE state = 'waiting' AND ready AND queue = :queue AND priority = :priority AND kind = :kind
+              AND flow_key > lane.flow_key
+            ORDER BY flow_key LIMIT 1
+        ) AS next
+    )
+    SELECT flow_key FROM lane LIMIT :limit
+""")
+_TAKE = text("""
+    WITH chosen AS (
+        SELECT job.id, job.turn, lane.n
+        FROM unnest(cast(:keys AS text[]), cast(:quotas AS int[])) WITH ORDINALITY AS lane (flow_key, quota, n)
+        CROSS JOIN LATERAL (
+            SELECT id, row_number() OVER (ORDER BY run_at, id) AS turn
+            FROM (
+                SELECT id, run_at FROM jobs
+                WHERE state = 'waiting' AND ready AND queue = :queue AND priority = :priority AND kind = :kind
+                  AND flow_key = lane.flow_key AND args_version <= :version
+                ORDER BY run_at, id LIMIT lane.quota FOR UPDATE SKIP LOCKED
+            ) AS oldest
+        ) AS job
+    )
+    UPDATE jobs SET state = 'queued', queued_at = clock_timestamp()
+    FROM chosen WHERE jobs.id = chosen.id
+    RETURNING jobs.id, jobs.kind, jobs.queue, jobs.flow_key, chosen.turn, chosen.n
+""")
+_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended('huntaze.dispatch.' || :queue, 0))")
+
+
+def take_due(session: Session, queue: str, room: int, kinds: Mapping[str, int], turns: Turns) -> Taken:
+    """waiting -> queued for up to `room` due jobs of a queue: by priority, then in turn over each kind's flow keys.
+
+    `kinds`: {kind: newest argument version} that some living worker of this queue can run; others wait. One dispatcher
+    at a time fills a queue: two would each see the same room.
+    """
+    if not session.execute(_LOCK, {"queue": queue}).scalar_one():
+        return Taken([], more=False)
+    hints: list[Hint] = []
+    more = False
+    paused = flow_store.paused_kinds(session)
+    waiting = [(row.priority, row.kind) for row in session.execute(_KINDS_WAITING, {"queue": queue})]
+    turns.rounds += 1
+    for priority in sorted({priority for priority, _ in waiting}):
+        names = [kind for of, kind in waiting if of == priority and kind in kinds and kind not in paused]
+        shift = turns.rounds % max(len(names), 1)
+        for position, kind in enumerate(rotated := names[shift:] + names[:shift]):
+            left = room - len(hints)
+            share = -(-left // (len(rotated) - position))
+            taken = _take_lanes(session, (queue, priority, kind), share, kinds[kind], turns)
+            hints += taken.hints
+            more |= taken.more
+    return Taken(hints, more)
+
+
+def _take_lanes(session: Session, lane: tuple[str, int, str], share: int, version: int, turns: Turns) -> Taken:
+    """One kind's share of the round, spread evenly over its flow keys from the last one served."""
+    queue, priority, kind = lane
+    if share <= 0:
+        return Taken([], more=True)
+    where = {"queue": queue, "priority": priority, "kind": kind}
+    after = turns.last.get(lane, "")
+    wanted = min(share, MOST_LANES)
+    keys = list(session.scalars(_LANES, {**where, "after": after, "limit": wanted}))
+    if len(keys) < wanted and after:
+        around = session.scalars(_LANES, {**where, "after": "", "limit": wanted - len(keys)})
+        keys += [key for key in around if key <= after]
+    if not keys:
+        return Taken([], more=False)
+    turns.last[lane] = keys[-1]
+    each = -(-share // len(keys))
+    quotas = flow_store.quotas(session, KINDS.get(kind), keys, each)
+    open_keys = [key for key in keys if quotas[key] > 0]
+    given = {**where, "version": version, "keys": open_keys, "quotas": [quotas[key] for key in open_keys]}
+    rows = list(session.execute(_TAKE, given)) if open_keys else []
+    flow_store.spend(session, KINDS.get(kind), [row.flow_key for row in rows])
+    rows.sort(key=lambda row: (row.turn, row.n))  # everybody's first before anybody's second
+    more = len(rows) >= share or any(quota < each for quota in quotas.values())
+    return Taken([Hint(row.id, row.kind, row.queue) for row in rows], more)
+
+
+_PROMOTE = text("""
+    UPDATE jobs SET ready = true
+    WHERE id IN (
+        SELECT id FROM jobs WHERE state = 'waiting' AND NOT ready AND run_at <= clock_timestamp()
+        ORDER BY run_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+""")
+_NEXT = text("""
+    SELECT extract(epoch FROM min(run_at) - clock_timestamp())::float8 AS seconds
+    FROM jobs WHERE state = 'waiting' AND NOT ready
 """)
 
 
-def take_due(session: Session, queue: str, depth: int) -> Taken:
-    """waiting -> queued for the due jobs of a queue, until `depth` of its jobs are with the broker.
+def promote(session: Session, limit: int = 5000) -> float | None:
+    """Makes ready what was scheduled for a time that has come. Returns the seconds to the next; None: nothing is."""
+    session.execute(_PROMOTE, {"limit": limit})
+    seconds: float | None = session.execute(_NEXT).scalar_one()
+    return seconds
 
-    The broker is kept shallow, because what lies there can no longer be put in order.
-    """
-    free = depth - int(session.execute(_WITH_BROKER, {"queue": queue, "depth": depth}).scalar_one())
-    if free <= 0:
-        return Taken([], full=True)
-    rows = session.execute(_DISPATCH, {"queue": queue, "free": free})
-    in_order = sorted(rows, key=lambda row: (row.priority, row.run_at, row.id))  # RETURNING promises none
-    hints = [Hint(row.id, row.kind, row.queue) for row in in_order]
-    return Taken(hints, full=len(hints) >= free)
+
+# A healthy lease is renewed with two thirds of it left. Whoever has let it sink below a third may be dead: its slot
+# is not waited for.
+_UNDER_WAY = text("""
+    SELECT queue, count(*) FILTER (WHERE state = 'queued') AS queued,
+           count(*) FILTER (WHERE state = 'running' AND lease_until > clock_timestamp() + make_interval(secs => :third))
+             AS running
+    FROM jobs WHERE state IN ('queued', 'running') GROUP BY queue
+""")
+
+
+def under_way(session: Session, lease_s: float) -> dict[str, tuple[int, int]]:
+    """{queue: (with the broker, running)}; `lease_s` is the length of a fresh lease, in seconds."""
+    return {row.queue: (row.queued, row.running) for row in session.execute(_UNDER_WAY, {"third": lease_s / 3})}
+
+
+def put_back(session: Session, ids: Iterable[uuid.UUID]) -> None:
+    """queued -> waiting for jobs whose hints could not be sent."""
+    session.execute(
+        update(Job)
+        .where(Job.id.in_(list(ids)), Job.state == JobState.QUEUED)
+        .values(state=JobState.WAITING, ready=True)
+    )
 
 
 _OVERDUE = text("""
@@ -71,55 +200,14 @@ _OVERDUE = text("""
 """)
 
 
-def take_overdue(session: Session, older_s: float, limit: int = 1000) -> list[Hint]:
+def take_overdue(session: Session, older_s: float, limit: int = 5000) -> Sequence[Hint]:
     """Queued jobs whose hint nobody followed for `older_s` seconds: they are to be sent again."""
     rows = session.execute(_OVERDUE, {"older_s": older_s, "limit": limit})
-    return [Hint(row.id, row.kind, row.queue) for row in rows]
+    return [Hint(row.id, row.kind, row.queue) for row in sorted(rows, key=lambda row: row.id)]
 
 
-def put_back(session: Session, ids: Sequence[uuid.UUID]) -> None:
-    """queued -> waiting for jobs whose hints could not be sent."""
-    session.execute(update(Job).where(Job.id.in_(ids), Job.state == JobState.QUEUED).values(state=JobState.WAITING))
-
-
-def rescue(session: Session, limit: int = 100) -> list[Job]:
-    """running -> waiting for jobs whose lease ran out, counting a crash; the third shelves the job as `crashed`."""
-    expired = session.scalars(
-        select(Job)
-        .where(Job.state == JobState.RUNNING, Job.lease_until < func.clock_timestamp())
-        .order_by(Job.lease_until)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
-    for job in expired:
-        _end_crashed(session, job)
-    if expired:
-        job_store.wake_dispatcher(session)
-    return list(expired)
-
-
-def _end_crashed(session: Session, job: Job) -> None:
-    session.execute(
-        update(JobAttempt)
-        .where(JobAttempt.job_id == job.id, JobAttempt.attempt == job.attempt)
-        .values(
-            ended_at=func.clock_timestamp(),
-            outcome=AttemptOutcome.CRASHED,
-            error_code="crashed",
-            error=f"The lease of {job.worker} ran out.",
-        )
-    )
-    now = job_store.db_now(session)
-    job.crashes += 1
-    cancelled = job.cancel_requested_at is not None
-    job.lease_until = job.worker = None
-    if cancelled:
-        job_store.end_now(session, job, JobState.CANCELLED)
-    elif job.crashes >= MAX_CRASHES:
-        job.error_code = "crashed"
-        job.error_message = f"The worker died {job.crashes} times while it ran this job."
-        job_store.end_now(session, job, JobState.FAILED)
-    else:
-        job.run_at, job.state = now, JobState.WAITING
-        session.flush()
-    job_store.follow(session, job)
+def stranded(session: Session, kinds: Mapping[str, int]) -> dict[tuple[str, int], int]:
+    """{(kind, argument version): jobs} which no living worker knows: they wait for one. `kinds`: what those know."""
+    waiting = select(Job.kind, Job.args_version, func.count()).where(Job.state == JobState.WAITING, Job.ready)
+    rows = session.execute(waiting.group_by(Job.kind, Job.args_version))
+    return {(kind, version): count for kind, version, count in rows if version > kinds.get(kind, 0)}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -14,8 +13,18 @@ Follow = Callable[[Session, Job], None]
 
 
 @dataclass(frozen=True)
+class Rate:
+    """At most `count` starts in any `period_s` seconds, all at once if they come so."""
+
+    count: int
+    period_s: float
+
+
+@dataclass(frozen=True)
 class JobKind:
     """The policy of one kind.
+
+    `flow_limit`: most jobs of one flow key under way at once. `flow_rate`: most starts of one flow key in a period.
 
     `soft_limit_s` and `hard_limit_s` bound one attempt (prefork only: threads cannot be interrupted).
     `follow` is called in the transaction that moves a job of this kind to an end it did not write itself
@@ -29,7 +38,14 @@ class JobKind:
     backoff_cap_s: float = 600.0
     soft_limit_s: float = 300.0
     hard_limit_s: float = 330.0
+    flow_limit: int | None = None
+    flow_rate: Rate | None = None
     follow: Follow | None = None
+
+    @property
+    def name(self) -> str:
+        """The kind, as it stands in the row."""
+        return self.args.kind
 
 
 _ALL = (
@@ -39,7 +55,7 @@ _ALL = (
     JobKind(Noop, queue="default"),
 )
 
-KINDS: dict[str, JobKind] = {kind.args.kind: kind for kind in _ALL}
+KINDS: dict[str, JobKind] = {kind.name: kind for kind in _ALL}
 QUEUES: tuple[str, ...] = tuple(sorted({kind.queue for kind in _ALL}))
 MAX_HARD_LIMIT_S = max(kind.hard_limit_s for kind in _ALL)
 
@@ -47,8 +63,9 @@ MAX_HARD_LIMIT_S = max(kind.hard_limit_s for kind in _ALL)
 def parse_args(job: Job) -> JobArgs:
     """The typed arguments of a row.
 
-    Raises KeyError for a kind this code does not know and pydantic.ValidationError for arguments it cannot read.
+    A row of an older version is brought up to this one first. Raises KeyError for a kind that this code does not know
+    and pydantic.ValidationError for arguments it cannot read.
     """
-    parsed: Any = KINDS[job.kind].args.model_validate(job.args)
-    args: JobArgs = parsed
-    return args
+    args = KINDS[job.kind].args
+    written = job.args if job.args_version == args.version else args.upgrade(job.args_version, job.args)
+    return args.model_validate(written)

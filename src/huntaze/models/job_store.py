@@ -72,7 +72,7 @@ def enqueue(
         "fingerprint": fingerprint,
     }
     if run_at is not None:
-        row["run_at"] = run_at
+        row |= {"run_at": run_at, "ready": False}
     statement = insert(Job).values(row).on_conflict_do_nothing(index_elements=[Job.dedupe_key]).returning(Job)
     job = session.scalars(statement).one_or_none()
     if job is None:
@@ -97,7 +97,7 @@ _CLAIM = text("""
         SET state = 'running', attempt = attempt + 1, worker = :worker,
             lease_until = clock_timestamp() + make_interval(secs => :lease_s),
             started_at = coalesce(started_at, clock_timestamp())
-        WHERE id = :id AND state = 'queued'
+        WHERE id = :id AND state = 'queued' AND args_version <= :version
         RETURNING *
     ), noted AS (
         INSERT INTO job_attempts (job_id, attempt, worker, started_at)
@@ -107,10 +107,28 @@ _CLAIM = text("""
 """).bindparams(bindparam("worker", type_=Text))
 
 
-def claim(session: Session, job_id: uuid.UUID, worker: str, lease_s: float) -> Job | None:
-    """Takes a queued job for this worker. None: a duplicate or late message; there is nothing to do."""
-    statement = select(Job).from_statement(_CLAIM)
-    return session.scalars(statement, {"id": job_id, "worker": worker, "lease_s": lease_s}).one_or_none()
+def claim(session: Session, job_id: uuid.UUID, worker: str, lease_s: float, version: int = 1) -> Job | None:
+    """Takes a queued job for this worker, if its arguments are of `version` or older.
+
+    None: a duplicate or late message, or arguments too new for us (see `decline`); there is nothing to do.
+    """
+    given = {"id": job_id, "worker": worker, "lease_s": lease_s, "version": version}
+    return session.scalars(select(Job).from_statement(_CLAIM), given).one_or_none()
+
+
+_DECLINE = text("""
+    UPDATE jobs SET state = 'waiting', ready = false, run_at = clock_timestamp() + interval '1 second'
+    WHERE id = :id AND state = 'queued' AND args_version > :version
+""")
+
+
+def decline(session: Session, job_id: uuid.UUID, version: int = 0) -> bool:
+    """queued -> waiting, for a worker that got a job it does not know: a newer deploy's kind (0) or arguments.
+
+    The second's pause keeps an old node from getting it again at once, over and over. False: it was something else.
+    """
+    declined: int = session.execute(_DECLINE, {"id": job_id, "version": version}).rowcount  # type: ignore[attr-defined]
+    return declined > 0
 
 
 def _held(job_id: uuid.UUID, attempt: int) -> ColumnElement[bool]:
@@ -200,6 +218,7 @@ def retry_later(session: Session, job_id: uuid.UUID, attempt: int, end: AttemptE
         job_id,
         attempt,
         state=JobState.WAITING,
+        ready=False,
         errors=Job.errors + 1,
         run_at=func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, delay_s),
         error_code=end.error_code,
@@ -209,6 +228,14 @@ def retry_later(session: Session, job_id: uuid.UUID, attempt: int, end: AttemptE
         return _shelve(session, job, end)
     _end_attempt(session, job, AttemptOutcome.RETRIED, **end.columns())
     tell(session, job)
+    return job
+
+
+def snooze(session: Session, job_id: uuid.UUID, attempt: int, end: AttemptEnd, delay_s: float) -> Job:
+    """running -> waiting, due in `delay_s` seconds: the handler asked for it; costs nothing. Raises LeaseLost."""
+    run_at = func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, delay_s)
+    job = _leave_running(session, job_id, attempt, state=JobState.WAITING, ready=False, run_at=run_at)
+    _end_attempt(session, job, AttemptOutcome.SNOOZED, **end.columns())
     return job
 
 
@@ -250,7 +277,7 @@ def stop_cancelled(session: Session, job_id: uuid.UUID, attempt: int, end: Attem
 
 _HAND_BACK = text("""
     WITH back AS (
-        UPDATE jobs SET state = 'waiting', lease_until = NULL, worker = NULL, run_at = clock_timestamp()
+        UPDATE jobs SET state = 'waiting', ready = true, lease_until = NULL, worker = NULL, run_at = clock_timestamp()
         WHERE state = 'running' AND starts_with(worker, :node)
         RETURNING id, attempt
     ), noted AS (
@@ -337,7 +364,7 @@ def replay(session: Session, job_id: uuid.UUID, creator_id: uuid.UUID | None = N
     if job.state != JobState.FAILED:
         raise Permanent("job.not_failed", f"Only a failed job can be retried; this one is {job.state}.")
     now = db_now(session)
-    job.run_at = now
+    job.run_at, job.ready = now, True
     job.state, job.finished_at, job.errors, job.crashes, job.progress = JobState.WAITING, None, 0, 0, 0.0
     job.error_code = job.error_message = job.cancel_requested_at = job.stage = None
     session.flush()

@@ -5,7 +5,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, func
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, func, true
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -42,6 +42,7 @@ class AttemptOutcome(enum.StrEnum):
     FAILED = "failed"  # an error, and no other attempt
     CRASHED = "crashed"  # the lease ran out: the worker died, hung or was cut off
     HANDED_BACK = "handed_back"  # the worker was told to stop; costs nothing
+    SNOOZED = "snoozed"  # the handler asked to be called again later; costs nothing
     CANCELLED = "cancelled"
 
 
@@ -61,8 +62,16 @@ class Job(Base):
         CheckConstraint("state <> 'failed' OR error_code IS NOT NULL", name="failed_has_code"),
         CheckConstraint("attempt >= 0 AND errors >= 0 AND crashes >= 0", name="counts_not_negative"),
         CheckConstraint("progress BETWEEN 0 AND 1", name="progress_fraction"),
-        # The dispatcher's way through the backlog: one queue, most urgent first, oldest first.
-        Index("ix_jobs_due", "queue", "priority", "run_at", "id", postgresql_where="state = 'waiting'"),
+        # The dispatcher's way through the backlog: from flow key to flow key, each one's oldest job first. A round
+        # touches as many entries as it sends, however long the backlog is.
+        Index(
+            "ix_jobs_lanes",
+            *("queue", "priority", "kind", "flow_key", "run_at", "id"),
+            postgresql_where="state = 'waiting' AND ready",
+        ),
+        Index("ix_jobs_scheduled", "run_at", postgresql_where="state = 'waiting' AND NOT ready"),
+        # What a flow key has under way, for its limit.
+        Index("ix_jobs_under_way", "kind", "flow_key", postgresql_where="state IN ('queued', 'running')"),
         Index("ix_jobs_queued", "queue", "queued_at", postgresql_where="state = 'queued'"),
         Index("ix_jobs_leases", "lease_until", postgresql_where="state = 'running'"),
         Index(None, "creator_id", "id"),
@@ -82,6 +91,9 @@ class Job(Base):
 
     state: Mapped[str] = mapped_column(String(16), default=JobState.WAITING)
     run_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    # Its time has come. False for a future run_at, until the dispatcher sees the time pass: scheduled jobs, however
+    # many, are not in the way of those that are due.
+    ready: Mapped[bool] = mapped_column(default=True, server_default=true())
     dedupe_key: Mapped[str | None] = mapped_column(String(255), unique=True)
     fingerprint: Mapped[str | None] = mapped_column(String(64))  # of the request that brought dedupe_key
 

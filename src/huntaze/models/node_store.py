@@ -1,7 +1,7 @@
 """All SQL of the heartbeats."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sqlalchemy import delete, func, select
@@ -23,12 +23,27 @@ class Heartbeat:
     name: str
     process: str
     queues: tuple[str, ...]
+    slots: int
+    kinds: dict[str, int]
     silent_s: float
 
 
-def beat(session: Session, name: str, process: str, queues: Sequence[str] = ()) -> None:
+@dataclass(frozen=True)
+class Worker:
+    """What a worker says of itself: `slots` jobs at once, `kinds` {kind: newest argument version}."""
+
+    queues: Sequence[str] = ()
+    slots: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
+
+
+_NOBODY = Worker()
+
+
+def beat(session: Session, name: str, process: str, worker: Worker = _NOBODY) -> None:
     """Notes that this node is there."""
-    row = {"id": new_id(), "name": name, "process": process, "queues": list(queues)}
+    row = {"id": new_id(), "name": name, "process": process, "queues": list(worker.queues)}
+    row |= {"slots": worker.slots, "kinds": dict(worker.kinds)}
     statement = insert(Node).values(row)
     session.execute(
         statement.on_conflict_do_update(index_elements=[Node.name], set_={"seen_at": func.clock_timestamp()})
@@ -45,6 +60,27 @@ def alive(session: Session) -> list[Heartbeat]:
     silent = func.extract("epoch", func.clock_timestamp() - Node.seen_at)
     query = select(Node, silent).where(silent < SILENT_S).order_by(Node.process, Node.id)
     return [
-        Heartbeat(node.name, node.process, tuple(node.queues), float(seconds))
+        Heartbeat(node.name, node.process, tuple(node.queues), node.slots, node.kinds, float(seconds))
         for node, seconds in session.execute(query)
     ]
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the living workers of one queue can do together."""
+
+    slots: int
+    kinds: dict[str, int]
+
+
+def capacity(session: Session) -> dict[str, Capacity]:
+    """{queue: capacity}. A node that serves several queues has all its slots for each of them."""
+    found: dict[str, Capacity] = {}
+    for node in alive(session):
+        for queue in node.queues:
+            known = found.get(queue, Capacity(0, {}))
+            kinds = {**known.kinds}
+            for kind, version in node.kinds.items():
+                kinds[kind] = max(version, kinds.get(kind, 0))
+            found[queue] = Capacity(known.slots + node.slots, kinds)
+    return found

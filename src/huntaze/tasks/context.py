@@ -25,6 +25,14 @@ class JobCancelled(Exception):
     """Somebody asked this job to stop; raised at a checkpoint."""
 
 
+class Snooze(Exception):
+    """Raised by a handler for which it is too early: call again in `seconds`. Costs no attempt."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"again in {seconds:g} s")
+        self.seconds = seconds
+
+
 class Lease(Protocol):
     """What the worker knows of its hold on the row; kept up to date in the background."""
 

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 
 from huntaze import logs
 from huntaze.models.database import build_engine, build_sessions
-from huntaze.models.job_kinds import QUEUES
+from huntaze.models.job_kinds import KINDS, QUEUES
+from huntaze.models.node_store import Worker
 from huntaze.settings import Settings, SettingsError, load
 from huntaze.worker.app import build_app, keep_logs
 from huntaze.worker.dispatcher import Dispatcher, celery_sender
 from huntaze.worker.heartbeat import Heartbeat
+from huntaze.worker.sentinel import Sentinel
 
 _CPU_QUEUES = {"video"}  # these want a process a core; the others wait on the network, and threads serve
 
@@ -58,7 +60,8 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
 
     app = build_app(settings)
     base.register(app, settings, threads=1 if prefork else concurrency)
-    lifecycle.connect(app, settings, prefork=prefork, queues=queues)
+    kinds = {name: kind.args.version for name, kind in KINDS.items()}
+    lifecycle.connect(app, settings, prefork=prefork, worker=Worker(queues, concurrency, kinds))
     # Not through Celery's command line: it imports every plug-in's commands, Flower's among them, which takes a second.
     node = app.Worker(
         hostname=f"{queues[0]}@{socket.gethostname()}-{os.getpid()}",
@@ -81,7 +84,14 @@ def _dispatcher(settings: Settings, _: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     sessions = build_sessions(engine)
     heartbeat = Heartbeat(settings.database, app.huntaze_node, "dispatcher")
-    Dispatcher(sessions, celery_sender(app), settings.worker, settings.database.libpq_url, heartbeat.beat).run(stop)
+    Dispatcher(
+        sessions,
+        celery_sender(app),
+        settings.worker,
+        settings.database.libpq_url,
+        sentinel=Sentinel(settings.redis),
+        heartbeat=heartbeat.beat,
+    ).run(stop)
     heartbeat.leave()
     return 0
 

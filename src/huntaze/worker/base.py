@@ -17,7 +17,7 @@ from huntaze.models.job_store import AttemptEnd, LeaseLost
 from huntaze.models.jobs import Job, JobState
 from huntaze.pipelines.errors import HuntazeError, Permanent, Transient
 from huntaze.settings import Settings
-from huntaze.tasks.context import JobCancelled, JobContext
+from huntaze.tasks.context import JobCancelled, JobContext, Snooze
 from huntaze.worker.clock import ClockTask
 from huntaze.worker.runtime import ProcessRuntime, Runtime
 
@@ -34,7 +34,7 @@ class JobTask(Task):  # type: ignore[misc]
     ignore_result = True
 
     def run(self, job_id: str) -> None:
-        job = run_job(self.app.huntaze_runtime.get(), self.app.huntaze_node, uuid.UUID(job_id))
+        job = run_job(self.app.huntaze_runtime.get(), self.app.huntaze_node, self.name, uuid.UUID(job_id))
         if job is not None and job.state == JobState.WAITING:
             raise Retry(f"{job.error_code}: {job.error_message}", when=job.run_at)
         if job is not None and job.state == JobState.FAILED:
@@ -50,17 +50,19 @@ def register(app: Celery, settings: Settings, threads: int) -> None:
     app.register_task(ClockTask())
 
 
-def run_job(runtime: Runtime, node: str, job_id: uuid.UUID) -> Job | None:
+def run_job(runtime: Runtime, node: str, kind: str, job_id: uuid.UUID) -> Job | None:
     """Runs one job if it is still to be had; returns the row as it was settled, None if it was not ours to settle.
 
     Raises one of DatabaseAway where the database is away: the lease then speaks for us.
     """
     worker = f"{node}/{os.getpid()}.{threading.get_ident() % 100_000}"
+    version = KINDS[kind].args.version
     with runtime.statements() as session:
-        job = job_store.claim(session, job_id, worker, runtime.settings.worker.lease_s)
-    if job is None:
-        _log.debug("nothing to claim", job_id=str(job_id))
-        return None
+        job = job_store.claim(session, job_id, worker, runtime.settings.worker.lease_s, version)
+        if job is None:
+            declined = job_store.decline(session, job_id, version)
+            _log.debug("nothing to claim", job_id=str(job_id), declined=declined)
+            return None
     context = {"job_id": str(job.id), "kind": job.kind, "attempt": job.attempt, "creator_id": str(job.creator_id)}
     with bound_contextvars(**context), runtime.leases.hold(job.id, job.attempt) as lease:
         ctx = JobContext(job, runtime.sessions, runtime.clients, lease)
@@ -93,6 +95,8 @@ def _settle(runtime: Runtime, ctx: JobContext, error: Exception) -> Job:
     with runtime.sessions.begin() as session:
         if isinstance(error, JobCancelled):
             job = job_store.stop_cancelled(session, *held, end)
+        elif isinstance(error, Snooze):
+            job = job_store.snooze(session, *held, end, error.seconds)
         elif isinstance(error, Permanent):
             job = job_store.fail(session, *held, end)
         else:
@@ -105,7 +109,7 @@ def _end(ctx: JobContext, error: Exception) -> AttemptEnd:
     """The attempt's record. An error that nobody foresaw is told to the creator without its insides."""
     if isinstance(error, HuntazeError):
         return AttemptEnd(ctx.stages, error.code, error.message)
-    if isinstance(error, JobCancelled):
+    if isinstance(error, JobCancelled | Snooze):
         return AttemptEnd(ctx.stages)
     trace = "".join(traceback.format_exception(error))[-20_000:]
     if isinstance(error, SoftTimeLimitExceeded):

@@ -1,28 +1,33 @@
 """The only sender: due rows to the broker, lost rows back into the ledger, events into their stream.
 
-Any number may run. Nothing here is remembered between two rounds, so one may die at any instruction.
+Any number may run. Nothing that matters is remembered between two rounds, so one may die at any instruction.
 """
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import psycopg
+import redis
 from celery import Celery
 from kombu.exceptions import OperationalError as BrokerAway
+from psycopg.conninfo import make_conninfo
 
 from huntaze.logs import logger
-from huntaze.models import channels, event_store, job_dispatch
-from huntaze.models.database import DatabaseAway, Sessions
-from huntaze.models.job_dispatch import Hint
-from huntaze.models.job_kinds import QUEUES
+from huntaze.models import channels, event_store, flow_store, job_dispatch, job_rescue, node_store
+from huntaze.models.database import KEEPALIVES, DatabaseAway, Sessions
+from huntaze.models.job_dispatch import Hint, Turns
 from huntaze.models.node_store import HEARTBEAT_S
 from huntaze.settings import WorkerSettings
+from huntaze.worker.depth import Depth
+from huntaze.worker.sentinel import Sentinel
 
 _log = logger(__name__)
 
-POLL_S = 1.0  # how late a lost notification, an expired lease or a due retry is noticed at most
-BUSY_S = 0.02  # how soon a full broker is looked at again while a backlog waits
+POLL_S = 1.0  # how late a lost notification or an expired lease is noticed at most
+BUSY_S = 0.02  # how soon the next round comes while jobs leave the broker as fast as they are sent
+BLOCKED_S = 0.1  # how soon while jobs wait, but none could be sent: all slots are taken, or a limit holds
 _SWEEP_S = 1.0
 
 Send = Callable[[Sequence[Hint]], None]
@@ -49,55 +54,74 @@ class Dispatcher:
         send: Send,
         settings: WorkerSettings,
         listen_url: str,
+        *,
+        sentinel: Sentinel | None = None,
         heartbeat: Callable[[], None] = lambda: None,
     ) -> None:
         self._sessions = sessions
         self._send = send
         self._settings = settings
         self._listen_url = listen_url
+        self._sentinel = sentinel
         self._heartbeat = heartbeat
+        self._turns = Turns()
+        self._depths: dict[str, Depth] = defaultdict(lambda: Depth(settings.queue_depth))
         self._swept_at = self._beaten_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. A database or a broker that is away is waited for."""
         while not stop.is_set():
             try:
-                with psycopg.connect(self._listen_url, autocommit=True, connect_timeout=5) as connection:
-                    connection.execute(f"LISTEN {channels.JOBS}")
-                    connection.execute(f"LISTEN {channels.EVENTS_WRITTEN}")
-                    while not stop.is_set():
-                        self._wait(connection, self.round())
+                self._listen(stop)
             except (psycopg.OperationalError, *DatabaseAway) as error:
                 _log.warning("database away", error=type(error).__name__)
                 stop.wait(POLL_S)
-            except (BrokerAway, OSError) as error:
+            except (BrokerAway, redis.RedisError, OSError) as error:
                 _log.warning("broker away: rows wait", error=type(error).__name__)
                 stop.wait(POLL_S)
 
-    @staticmethod
-    def _wait(connection: psycopg.Connection, seconds: float) -> None:
-        for _ in connection.notifies(timeout=seconds, stop_after=1):
-            pass
+    def _listen(self, stop: threading.Event) -> None:
+        where = make_conninfo(self._listen_url, connect_timeout=5, **KEEPALIVES)
+        with psycopg.connect(where, autocommit=True) as connection:
+            connection.execute(f"LISTEN {channels.JOBS}")
+            connection.execute(f"LISTEN {channels.EVENTS_WRITTEN}")
+            while not stop.is_set():
+                for _ in connection.notifies(timeout=self.round(), stop_after=1):
+                    pass
 
     def round(self) -> float:
         """Does what is due now; returns how long to wait for news, in seconds. Raises what the stores raise."""
-        full = False
-        for queue in QUEUES:
-            full |= self._dispatch(queue)
         with self._sessions.begin() as session:
             event_store.place(session)
+            next_due = job_dispatch.promote(session)
+        sent, more = self._dispatch()
         if time.monotonic() - self._swept_at >= _SWEEP_S:
             self._swept_at = time.monotonic()
             self._sweep()
-        return BUSY_S if full else POLL_S
+        if more:
+            return BUSY_S if sent else BLOCKED_S
+        return POLL_S if next_due is None else min(max(next_due, 0.0), POLL_S)
 
-    def _dispatch(self, queue: str) -> bool:
-        """Fills the broker's queue up to its depth. True: more may be waiting."""
-        with self._sessions.begin() as session:
-            taken = job_dispatch.take_due(session, queue, self._settings.queue_depth)
-        # Between this commit and the send a crash loses the hints; `take_overdue` sends them again.
-        self._send_or_return(taken.hints)
-        return taken.full
+    def _dispatch(self) -> tuple[int, bool]:
+        """Fills each queue up to its depth. Returns how many were sent, and whether more wait for room or a limit."""
+        with self._sessions() as session:
+            capacity = node_store.capacity(session)
+            under_way = job_dispatch.under_way(session, self._settings.lease_s)
+            paused = flow_store.paused_queues(session)
+        sent, more = 0, False
+        for queue, workers in capacity.items():
+            queued, running = under_way.get(queue, (0, 0))
+            room = self._depths[queue].room(time.monotonic(), workers.slots, queued, running)
+            if queue in paused:
+                continue
+            with self._sessions.begin() as session:
+                taken = job_dispatch.take_due(session, queue, room, workers.kinds, self._turns)
+            # Between this commit and the send a crash loses the hints; `take_overdue` sends them again.
+            self._send_or_return(taken.hints)
+            self._depths[queue].sent(len(taken.hints))
+            sent += len(taken.hints)
+            more |= taken.more
+        return sent, more
 
     def _send_or_return(self, hints: Sequence[Hint]) -> None:
         if not hints:
@@ -114,11 +138,14 @@ class Dispatcher:
         if time.monotonic() - self._beaten_at >= HEARTBEAT_S:
             self._beaten_at = time.monotonic()
             self._heartbeat()
+        lost = self._sentinel is not None and self._sentinel.gone()
         with self._sessions.begin() as session:
-            overdue = job_dispatch.take_overdue(session, self._settings.queued_timeout_s)
+            overdue = job_dispatch.take_overdue(session, 0 if lost else self._settings.queued_timeout_s)
         if overdue:
-            _log.warning("hints lost: sent again", jobs=len(overdue))
-            self._send_or_return(overdue)
+            _log.warning("the broker lost its memory" if lost else "hints lost", sent_again=len(overdue))
+            self._send(overdue)
+        if lost and self._sentinel is not None:
+            self._sentinel.plant()
         with self._sessions.begin() as session:
-            for job in job_dispatch.rescue(session):
+            for job in job_rescue.rescue(session):
                 _log.warning("lease ran out", job_id=str(job.id), kind=job.kind, crashes=job.crashes, state=job.state)

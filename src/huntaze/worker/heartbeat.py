@@ -1,13 +1,14 @@
 """Says, every few seconds, that this process is there."""
 
-from collections.abc import Sequence
+import uuid
 
 from celery.beat import Scheduler
 from sqlalchemy import NullPool, create_engine
 
 from huntaze.logs import logger
-from huntaze.models import node_store
+from huntaze.models import job_store, node_store
 from huntaze.models.database import DatabaseAway, build_sessions
+from huntaze.models.node_store import Worker
 from huntaze.settings import DatabaseSettings
 
 _log = logger(__name__)
@@ -16,22 +17,31 @@ _log = logger(__name__)
 class Heartbeat:
     """One node's voice. A connection a beat: a worker's main process forks, and no child may inherit one."""
 
-    def __init__(self, settings: DatabaseSettings, name: str, process: str, queues: Sequence[str] = ()) -> None:
+    def __init__(self, settings: DatabaseSettings, name: str, process: str, worker: Worker | None = None) -> None:
         engine = create_engine(
             settings.sqlalchemy_url,
             poolclass=NullPool,
             connect_args={"connect_timeout": 2, "options": "-c statement_timeout=2000"},
         )
         self._sessions = build_sessions(engine)
-        self._name, self._process, self._queues = name, process, queues
+        self._name, self._process, self._worker = name, process, worker or Worker()
 
     def beat(self) -> None:
         """Never raises: a node that cannot say so goes on working."""
         try:
             with self._sessions.begin() as session:
-                node_store.beat(session, self._name, self._process, self._queues)
+                node_store.beat(session, self._name, self._process, self._worker)
         except DatabaseAway as error:
             _log.warning("no heartbeat", error=type(error).__name__)
+
+    def decline(self, job_id: str) -> bool:
+        """Puts a job back that this node does not know; never raises: the row is sent again anyway, later."""
+        try:
+            with self._sessions.begin() as session:
+                return job_store.decline(session, uuid.UUID(job_id))
+        except (ValueError, *DatabaseAway) as error:
+            _log.warning("not handed back", job_id=job_id, error=type(error).__name__)
+            return False
 
     def leave(self) -> None:
         """The last word at an orderly stop; never raises."""

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import billiard
@@ -12,6 +11,7 @@ from celery import Celery, signals
 from huntaze import logs
 from huntaze.models import job_store, node_store
 from huntaze.models.database import DatabaseAway, build_engine, build_sessions
+from huntaze.models.node_store import Worker
 from huntaze.settings import Settings
 from huntaze.worker.app import keep_logs
 from huntaze.worker.heartbeat import Heartbeat
@@ -19,9 +19,9 @@ from huntaze.worker.heartbeat import Heartbeat
 _log = logs.logger(__name__)
 
 
-def connect(app: Celery, settings: Settings, *, prefork: bool, queues: Sequence[str]) -> None:
+def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker) -> None:
     """Ties this node's start and stop to Celery's signals."""
-    heartbeat = Heartbeat(settings.database, app.huntaze_node, "worker", queues)
+    heartbeat = Heartbeat(settings.database, app.huntaze_node, "worker", worker)
 
     def ready(sender: Any, **_: Any) -> None:
         heartbeat.beat()
@@ -29,6 +29,10 @@ def connect(app: Celery, settings: Settings, *, prefork: bool, queues: Sequence[
 
     def gone(**_: Any) -> None:
         heartbeat.leave()
+
+    def unknown(id: str, name: str, **_: Any) -> None:
+        # Of a newer deploy than ours: Celery drops the message, the row waits for a worker that knows it.
+        _log.warning("unknown kind handed back", job_id=id, kind=name, declined=heartbeat.decline(id))
 
     def build(**_: Any) -> None:
         app.huntaze_runtime.get()  # before the first job, so that it does not pay for imports and clients
@@ -38,6 +42,7 @@ def connect(app: Celery, settings: Settings, *, prefork: bool, queues: Sequence[
 
     keep_logs(settings)
     signals.worker_ready.connect(ready, weak=False)
+    signals.task_unknown.connect(unknown, weak=False)
     signals.worker_shutdown.connect(gone, weak=False)
     signals.worker_shutting_down.connect(begin_grace, weak=False)
     # Sockets opened before a fork would be shared by accident. With threads nothing forks, and that signal is silent.

@@ -1,0 +1,52 @@
+"""The dispatcher's SQL, second half: jobs whose worker is gone."""
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from huntaze.models import job_store
+from huntaze.models.jobs import AttemptOutcome, Job, JobAttempt, JobState
+
+MAX_CRASHES = 3  # a job that took its worker down this often is a poison pill
+
+
+def rescue(session: Session, limit: int = 100) -> list[Job]:
+    """running -> waiting for jobs whose lease ran out, counting a crash; the third shelves the job as `crashed`."""
+    expired = session.scalars(
+        select(Job)
+        .where(Job.state == JobState.RUNNING, Job.lease_until < func.clock_timestamp())
+        .order_by(Job.lease_until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for job in expired:
+        _end_crashed(session, job)
+    if expired:
+        job_store.wake_dispatcher(session)
+    return list(expired)
+
+
+def _end_crashed(session: Session, job: Job) -> None:
+    session.execute(
+        update(JobAttempt)
+        .where(JobAttempt.job_id == job.id, JobAttempt.attempt == job.attempt)
+        .values(
+            ended_at=func.clock_timestamp(),
+            outcome=AttemptOutcome.CRASHED,
+            error_code="crashed",
+            error=f"The lease of {job.worker} ran out.",
+        )
+    )
+    now = job_store.db_now(session)
+    cancelled = job.cancel_requested_at is not None
+    job.crashes += 1
+    job.lease_until = job.worker = None
+    if cancelled:
+        job_store.end_now(session, job, JobState.CANCELLED)
+    elif job.crashes >= MAX_CRASHES:
+        job.error_code = "crashed"
+        job.error_message = f"The worker died {job.crashes} times while it ran this job."
+        job_store.end_now(session, job, JobState.FAILED)
+    else:
+        job.run_at, job.ready, job.state = now, True, JobState.WAITING
+        session.flush()
+    job_store.follow(session, job)

@@ -1,0 +1,32 @@
+"""How many jobs of a queue may lie with the broker."""
+
+from collections import deque
+
+WINDOW_S = 0.25
+
+
+class Depth:
+    """Free slots, plus as many as have left the broker in the last quarter of a second, `most` at the most.
+
+    What lies with the broker can no longer be put in order, so slow jobs are sent only when a slot is free: a newcomer
+    waits for one job's end, not for a creator's whole backlog. Quick jobs drain fast, get a deeper broker by that, and
+    still wait there no longer than the window; starting from the slots alone, the depth doubles from round to round.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left: deque[tuple[float, int]] = deque()
+        self._queued = 0
+
+    def room(self, now: float, slots: int, queued: int, running: int) -> int:
+        """How many may be sent now. `now`: monotonic seconds; `queued`, `running`: the queue's jobs by the ledger."""
+        self._left.append((now, max(self._queued - queued, 0)))
+        self._queued = queued
+        while self._left[0][0] < now - WINDOW_S:
+            self._left.popleft()
+        recent = min(sum(count for _, count in self._left), self._most)
+        return max(slots + recent - queued - running, 0)
+
+    def sent(self, count: int) -> None:
+        """So many have been added to what lies with the broker."""
+        self._queued += count
