@@ -1,6 +1,7 @@
 """The outcome: a table for people, one JSON object for programs."""
 
 import json
+import uuid
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +38,9 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        return not self.violations and not self.hung and not self.orphans and len(self.load.sent) == self.jobs
+        """Nobody who works here may end by itself, whatever store is away: systemd would not restart it for ever."""
+        left_alone = not self.hung and not self.orphans and not self.ended_by_themselves
+        return not self.violations and left_alone and len(self.load.sent) == self.jobs
 
     def json(self) -> str:
         """The last line of the output."""
@@ -50,7 +53,7 @@ class Outcome:
             "faults": dict(sorted(Counter(fault.name for fault in self.faults).items())),
             **{sort: sorts[sort] for sort in ("lost", "doubled", "stuck", "wrong")},
             "longest_recovery_s": round(self._longest_recovery(), 2),
-            "longest_job_s": round(max(self._waits(), default=0.0), 2),
+            "longest_job_s": round(max(self._waits().values(), default=0.0), 2),
             "seconds": round(self.seconds, 1),
             "drain_s": round(self.drain_s, 1),
             "jobs_per_s": round(len(self.records.jobs) / self.seconds, 1),
@@ -72,6 +75,7 @@ class Outcome:
         ]
         states = Counter((job["kind"], job["state"]) for job in self.records.jobs.values())
         lines += ["", "jobs", *(f"{kind:16}{state:12}{count:>6}" for (kind, state), count in sorted(states.items()))]
+        lines += ["", "slowest jobs, seconds from first due to the end", *self._slowest(), ""]
         if not self.good:
             lines += ["", f"FAILED. The logs are in {self.logs}", *self.hung]
             lines += [line for violation in self.violations[:_SHOWN] for line in self._tell(violation)]
@@ -86,11 +90,24 @@ class Outcome:
         ends = [job["finished_at"] for job in self.records.jobs.values() if job["finished_at"] is not None]
         return longest_silence([fault.at for fault in self.faults], ends)
 
-    def _waits(self) -> list[float]:
-        """Seconds from first due to the end, of all jobs that succeeded."""
+    def _slowest(self, most: int = 5) -> list[str]:
+        slowest = sorted(self._waits().items(), key=lambda one: -one[1])[:most]
+        return [f"{seconds:8.1f}  {self._story(job_id)}" for job_id, seconds in slowest]
+
+    def _story(self, job_id: uuid.UUID) -> str:
+        attempts = self.records.attempts.get(job_id, [])
+        told = (
+            f"{one['started_at']:%H:%M:%S}-{one['ended_at'] or one['started_at']:%H:%M:%S} {one['outcome']}"
+            for one in attempts
+        )
+        job = self.records.jobs[job_id]
+        return f"{job_id} {job['kind']}, made {job['created_at']:%H:%M:%S}: {', '.join(told)}"
+
+    def _waits(self) -> dict[uuid.UUID, float]:
+        """Seconds from first due to the end, by job, of all that succeeded."""
         due = {sent.id: sent.due for sent in self.load.sent.values()}
         jobs = [job for job in self.records.jobs.values() if job["state"] == JobState.SUCCEEDED]
-        return [_seconds(due.get(job["id"]) or job["created_at"], job) for job in jobs]
+        return {job["id"]: _seconds(due.get(job["id"]) or job["created_at"], job) for job in jobs}
 
 
 def _seconds(due: datetime, job: Row) -> float:

@@ -1,0 +1,30 @@
+"""The short trial: the same fleet and the same checks as `make chaos`, few jobs, and faults that pass quickly."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.chaos.fleet import ROOT
+
+# What needs a timeout of 20 s to be noticed (a half-open connection to PostgreSQL) is left to `make chaos`.
+_FAULTS = (
+    "kill child,kill main,kill dispatcher,stop node,freeze child,flush valkey,restart valkey,crash postgres,"
+    "restart postgres,cut valkey,cut postgres,stall valkey"
+)
+
+
+def test_whatever_is_killed_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    """In a process of its own: the trial's job kinds are to be known there and nowhere else."""
+    argv = ["--jobs", "200", "--seed", "7", "--minutes", "0.2", "--every", "0.9", "--faults", _FAULTS]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.chaos", *argv, "--json", "--folder", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcome = json.loads(done.stdout.splitlines()[-1])
+    assert (outcome["jobs"], outcome["lost"], outcome["doubled"], outcome["stuck"]) == (200, 0, 0, 0)
+    assert sum(outcome["faults"].values()) >= 8
