@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from huntaze.cli.stack.guard import descendants
+from tests.chaos.nursery import Child, Nursery
 
-ROOT = Path(__file__).resolve().parents[2]
 STOP_TIMEOUT_S = 45.0  # a node told to stop: its grace, and what it takes to find out that a store is not there
 _WATCH_S = 0.1
 
@@ -26,7 +24,7 @@ class Place:
     name: str
     role: str  # prefork, threads, dispatcher, beat
     argv: tuple[str, ...]
-    process: subprocess.Popen[bytes] | None = None
+    process: Child | None = None
     started: int = 0
     restart_at: float = 0.0
     expected: bool = False
@@ -38,7 +36,7 @@ class Place:
 
     @property
     def alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        return self.process is not None and not self.process.ended()
 
 
 PLACES = (
@@ -56,8 +54,7 @@ PLACES = (
 class Fleet:
     """`ended`: processes that ended without being told to, as "place: exit status"."""
 
-    environment: dict[str, str]
-    logs: Path
+    nursery: Nursery
     places: list[Place] = field(default_factory=lambda: [Place(*place) for place in PLACES])
     ended: Counter[str] = field(default_factory=Counter)
     hung: list[str] = field(default_factory=list)
@@ -66,17 +63,7 @@ class Fleet:
 
     def start(self, place: Place) -> None:
         place.started += 1
-        log = (self.logs / f"{place.name}.{place.started}.log").open("wb")
-        place.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.entry", *place.argv],
-            cwd=ROOT,
-            env={**os.environ, **self.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        log.close()
+        place.process = self.nursery.start(f"{place.name}.{place.started}", place.argv)
         place.expected = False
         self._groups.add(place.process.pid)
 
@@ -88,7 +75,7 @@ class Fleet:
                 if place.alive:
                     continue
                 if place.process is not None and place.restart_at < now and not place.expected:
-                    self.ended[f"{place.name}: {place.process.returncode}"] += 1
+                    self.ended[f"{place.name}: {place.process.status}"] += 1
                 if place.restart_at <= now:
                     self.start(place)
             await asyncio.sleep(_WATCH_S)
@@ -103,23 +90,24 @@ class Fleet:
     def kill(self, place: Place, back_in_s: float, *, group: bool) -> None:
         """kill -9: of the whole node, or of its main process alone, which leaves its children to themselves."""
         place.expected, place.restart_at = True, time.monotonic() + back_in_s
-        (os.killpg if group else os.kill)(place.pid, signal.SIGKILL)
+        assert place.process is not None
+        (place.process.send_group if group else place.process.send)(signal.SIGKILL)
 
     def retire(self, place: Place) -> None:
         """SIGTERM; a successor starts at once, as in a rolling deploy. One that does not go is noted, and killed."""
         old, place.process = place.process, None
         assert old is not None
-        old.terminate()
+        old.send(signal.SIGTERM)
         task = asyncio.create_task(self._see_off(place.name, old))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
-    async def _see_off(self, name: str, old: subprocess.Popen[bytes]) -> None:
+    async def _see_off(self, name: str, old: Child) -> None:
         until = time.monotonic() + STOP_TIMEOUT_S
-        while old.poll() is None:
+        while not old.ended():
             if time.monotonic() > until:
                 self.hung.append(f"{name}, process {old.pid}: still there {STOP_TIMEOUT_S:g} s after SIGTERM")
-                os.killpg(old.pid, signal.SIGKILL)
+                old.send_group(signal.SIGKILL)
                 return
             await asyncio.sleep(_WATCH_S)
 
@@ -139,9 +127,9 @@ class Fleet:
         for group in self._groups:
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-        for place in self.places:
-            if place.process is not None:
-                await asyncio.to_thread(place.process.wait)
+        while any(place.alive for place in self.places):
+            await asyncio.sleep(_WATCH_S)
+        self.nursery.close()
 
 
 def _processes() -> Iterator[tuple[int, int]]:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.chaos.fleet import ROOT
+from tests.chaos.nursery import ROOT
 
 # What needs a timeout of 20 s to be noticed (a half-open connection to PostgreSQL) is left to `make chaos`.
 _FAULTS = (

@@ -18,6 +18,7 @@ from tests.chaos.faults import DoneFault, Faults
 from tests.chaos.fleet import Fleet
 from tests.chaos.kinds import OUTSIDE_PORT, Poison
 from tests.chaos.load import Load, persist
+from tests.chaos.nursery import Nursery
 from tests.chaos.outside import OutsideWorld
 from tests.chaos.plan import PlannedFault, plan_faults, plan_jobs
 from tests.chaos.report import Outcome
@@ -45,7 +46,7 @@ class Trial:
         outside = OutsideWorld()
         await outside.start()
         async with stores_under_test(self.folder) as stores:
-            fleet = Fleet({**stores.environment, **_environment(outside.port)}, stores.logs)
+            fleet = Fleet(Nursery({**stores.environment, **_environment(outside.port)}, stores.logs))
             keeper = asyncio.create_task(fleet.keep())
             try:
                 await self._until_ready(stores, fleet)
