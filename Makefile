@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: up demo test bench lint types fix env-example clean
+.PHONY: up demo test chaos bench lint types fix env-example clean
 
 # Done again whenever the lock, the project or the interpreter's own tools change; safe to break off and repeat.
 $(READY): uv.lock pyproject.toml
@@ -40,6 +40,10 @@ fix: $(READY)
 bench: $(READY)
 	@$(BIN)/uv sync --quiet --locked --extra local --group bench --inexact --python $(BIN)/python
 	@$(BIN)/python -m benchmarks $(if $(FULL),--full) $(if $(JSON),--json)
+
+# JOBS=10000 SEED=7 MINUTES=10: a fleet of its own, killed, frozen and cut off while it works; JSON=1: one line.
+chaos: $(READY)
+	@$(BIN)/python -m tests.chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JSON),--json)
 
 env-example: $(READY)
 	@$(BIN)/python -c "from huntaze.settings import example_file; print(example_file(), end='')" > .env.example
