@@ -7,7 +7,7 @@ from typing import Protocol
 
 from benchmarks.peers.celery_noop import PlainCelery
 from benchmarks.peers.fleet import Fleet, bulk
-from benchmarks.peers.procrastinate_noop import Procrastinate
+from benchmarks.peers.procrastinate_noop import CONCURRENCY, Procrastinate
 from benchmarks.rig import backlog, dispatch, idle
 from benchmarks.rig.processes import Rig, rig
 from benchmarks.rig.report import Options, Report, median, parse_options, percentile
@@ -53,6 +53,8 @@ def run(options: Options) -> Report:
     """All parts, or those that were named."""
     report, sizes = Report("engine"), QUICK if options.quick else FULL
     report.sizes = {name: getattr(sizes, name) for name in Sizes.__dataclass_fields__}
+    report.sizes |= {"worker_processes": 2, "jobs_at_once_fleet": 2, "jobs_at_once_celery": 2}
+    report.sizes["jobs_at_once_procrastinate"] = 2 * CONCURRENCY
     parts = options.only or PARTS
     with rig() as stores:
         report.versions = stores.store_versions()

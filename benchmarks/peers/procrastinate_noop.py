@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import os
 import time
 
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
@@ -15,6 +14,7 @@ from benchmarks.rig.processes import Rig
 from huntaze.settings import load
 
 TASK = "bench.noop"
+CONCURRENCY = 10
 _WORKERS = ("procrastinate-1", "procrastinate-2")
 _LEFT = text("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'default' AND status IN ('todo', 'doing')")
 _LAST = text("SELECT extract(epoch FROM max(at))::float8 FROM procrastinate_events WHERE type = 'succeeded'")
@@ -25,7 +25,7 @@ _STARTED = text("""
 
 
 class Procrastinate:
-    """Two worker processes, as many jobs at once as it does best with."""
+    """Two worker processes with ten jobs at once each; its default is one."""
 
     name = "procrastinate"
 
@@ -88,11 +88,10 @@ async def noop() -> None:
 def _work() -> None:
     app = App(connector=PsycopgConnector(conninfo=load().database.libpq_url))
     app.task(name=TASK)(noop)
-    concurrency = int(os.environ.get("BENCH_PROCRASTINATE_CONCURRENCY", "10"))
 
     async def serve() -> None:
         async with app.open_async():
-            await app.run_worker_async(queues=["default"], concurrency=concurrency)
+            await app.run_worker_async(queues=["default"], concurrency=CONCURRENCY)
 
     asyncio.run(serve())
 

@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 _PACKAGES = ("celery", "kombu", "redis", "sqlalchemy", "psycopg", "fastapi", "uvicorn", "procrastinate", "av")
-# A worker's unit file or shell may set these; what a benchmark embeds must not be pointed elsewhere.
 _PREFIX = "HUNTAZE_"
 
 
@@ -57,10 +56,12 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
     _rows: list[tuple[str, str, str]] = field(default_factory=list)
     _begun: float = field(default_factory=time.monotonic)
+    _seconds: float = 0.0  # up to the last figure
 
     def add(self, name: str, value: float, unit: str, about: str, target: str = "") -> None:
         """One figure. The name ends in its unit; `about` is for people, `target` is what it should be."""
         self.figures[name] = round(value, 3)
+        self._seconds = time.monotonic() - self._begun
         self._rows.append((about, f"{value:,.{_digits(value)}f} {unit}".strip(), target))
 
     def note(self, text: str) -> None:
@@ -75,7 +76,7 @@ class Report:
             "sizes": self.sizes,
             "machine": machine(),
             "versions": {**versions(), **self.versions},
-            "seconds": round(time.monotonic() - self._begun, 1),
+            "seconds": round(self._seconds, 1),
         }
 
     def print(self, options: Options) -> None:
