@@ -26,6 +26,18 @@ def _starts_with(*schemes: str) -> Any:
     return AfterValidator(check)
 
 
+def _is_database_url(value: SecretStr) -> SecretStr:
+    from sqlalchemy import make_url  # whoever has a database imports it anyhow
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(value.get_secret_value())
+    except (ArgumentError, ValueError):
+        # Neither error may be repeated: a password with an @ or a : in it is taken for host or port.
+        raise ValueError("is not a URL: the port has to be a number, a sign such as @ in a password %40") from None
+    return value
+
+
 HttpUrl = Annotated[str, _starts_with("http://", "https://")]
 
 
@@ -38,7 +50,9 @@ class _Group(BaseSettings):
 class DatabaseSettings(_Group):
     model_config = SettingsConfigDict(env_prefix="HUNTAZE_DATABASE_")
 
-    url: Annotated[SecretStr, _starts_with("postgresql+psycopg://", "postgresql://")] = Field(
+    url: Annotated[
+        SecretStr, _starts_with("postgresql+psycopg://", "postgresql://"), AfterValidator(_is_database_url)
+    ] = Field(
         description="PostgreSQL 16 or newer, as a URL",
         examples=["postgresql://huntaze:secret@db.internal:5432/huntaze"],
     )
@@ -110,7 +124,11 @@ class ApiSettings(_Group):
     host: str = Field("127.0.0.1", description="address the API binds", examples=["10.0.0.5"])
     port: int = Field(8000, ge=1, le=65535, description="port the API binds", examples=[8000])
     max_upload_bytes: int = Field(
-        20 * 1024**3, ge=1, description="largest upload that gets a URL, in bytes", examples=[21_474_836_480]
+        5 * 1024**3,
+        ge=1,
+        le=5 * 1024**3,  # Amazon S3 takes no more in one PUT
+        description="largest upload that gets a URL, in bytes",
+        examples=[5_368_709_120],
     )
 
 
@@ -143,6 +161,19 @@ class FlowerSettings(_Group):
         min_length=8,
         description="password for Flower's login; Flower does not start without",
         examples=["s3cret-s3cret"],
+    )
+
+
+class ClientSettings(_Group):
+    """For `huntaze enqueue`, which asks a fleet from outside; no process of a fleet reads these."""
+
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_API_")
+
+    url: str | None = Field(
+        None, description="address of the API that `huntaze enqueue` uses", examples=["https://api.internal"]
+    )
+    key: SecretStr | None = Field(
+        None, description="a creator's key for it, as `huntaze keys create` prints it", examples=["hz_0123abcd_secret"]
     )
 
 
@@ -213,7 +244,7 @@ def example_file() -> str:
         "# Every variable of the fleet. Made from src/huntaze/settings.py (make env-example).",
         "# `huntaze up` needs none of them: what is not set here is embedded.",
     ]
-    for group in GROUPS.values():
+    for group in (*GROUPS.values(), ClientSettings):
         lines.append("")
         for field, info in group.model_fields.items():
             required = info.is_required()

@@ -1,7 +1,7 @@
 """What the model's server answers, and what it is taken for. The server is a double over real HTTP semantics."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -74,7 +74,12 @@ def test_refusals_are_told_apart(response: httpx.Response, error: type[Exception
 
 @pytest.mark.parametrize(
     ("headers", "seconds"),
-    [({"retry-after": "7"}, 7), ({"retry-after-ms": "250", "retry-after": "9"}, 0.25), ({"retry-after": "soon"}, None)],
+    [
+        ({"retry-after": "7"}, 7),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+    ],
 )
 def test_the_wait_is_the_one_that_was_asked_for(headers: dict[str, str], seconds: float | None) -> None:
     with pytest.raises(Transient) as caught:
@@ -91,3 +96,19 @@ def test_a_server_that_is_away_is_worth_another_attempt(fault: Exception, code: 
 
     with pytest.raises(Transient, match=code):
         model(answer).complete(ChatRequest("hi"))
+
+
+class Dripping(httpx.SyncByteStream):
+    """Sends a little, for ever."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            yield b" " * 1000
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(0.0, "ai.timeout"), (60.0, "ai.bad_response")])
+def test_a_server_that_drips_is_bounded_in_time_and_size(seconds: float, code: str) -> None:
+    dripping = model(lambda request: httpx.Response(200, stream=Dripping()))
+    dripping._settings = dripping._settings.model_copy(update={"timeout_s": seconds})
+    with pytest.raises(Transient, match=code):
+        dripping.complete(ChatRequest("hi"))

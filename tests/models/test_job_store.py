@@ -5,11 +5,11 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from huntaze.models import job_dispatch, job_rescue, job_store
+from huntaze.models import job_dispatch, job_rescue, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
-from huntaze.models.job_store import AttemptEnd, LeaseLost
+from huntaze.models.job_settle import AttemptEnd, CancelRequested, LeaseLost
 from huntaze.models.jobs import Job, JobState
 from huntaze.models.users import User
 from huntaze.pipelines.errors import Permanent
@@ -57,7 +57,7 @@ def test_the_straight_way(sessions: Sessions) -> None:
     job = running(sessions)
     assert (job.state, job.attempt, job.worker) == (JobState.RUNNING, 1, "a/1")
     with sessions.begin() as session:
-        job_store.succeed(session, job.id, 1, AttemptEnd([{"name": "look", "seconds": 0.5}]), {"n": 1})
+        job_settle.succeed(session, job.id, 1, AttemptEnd([{"name": "look", "seconds": 0.5}]), {"n": 1})
     done = read(sessions, job.id)
     assert (done.state, done.progress, done.result, done.lease_until) == (JobState.SUCCEEDED, 1.0, {"n": 1}, None)
     assert outcomes(sessions, job.id) == ["succeeded"]
@@ -84,13 +84,13 @@ def test_the_fence_stops_who_lost_the_lease(sessions: Sessions) -> None:
     assert again is not None
     assert (again.attempt, again.crashes) == (2, 1)
     with pytest.raises(LeaseLost), sessions.begin() as session:
-        job_store.succeed(session, job.id, 1, END)
+        job_settle.succeed(session, job.id, 1, END)
     with sessions.begin() as session:
-        assert not job_store.report_progress(session, job.id, 1, 0.5, "look")
-        assert job_store.renew(session, {job.id: 1}, 30) == {}
-        assert job_store.renew(session, {job.id: 2}, 30) == {job.id: False}
+        assert not job_settle.report_progress(session, job.id, 1, 0.5, "look")
+        assert job_settle.renew(session, {job.id: 1}, 30) == {}
+        assert job_settle.renew(session, {job.id: 2}, 30) == {job.id: False}
     with sessions.begin() as session:
-        job_store.succeed(session, job.id, 2, END)
+        job_settle.succeed(session, job.id, 2, END)
     assert outcomes(sessions, job.id) == ["crashed", "succeeded"]
 
 
@@ -118,12 +118,12 @@ def test_errors_are_retried_at_run_at_until_the_attempts_are_used_up(sessions: S
     job = running(sessions)
     for attempt in range(1, job.max_attempts):
         with sessions.begin() as session:
-            waiting = job_store.retry_later(session, job.id, attempt, ERROR, 0)
+            waiting = job_settle.retry_later(session, job.id, attempt, ERROR, 0)
         assert (waiting.state, waiting.errors, waiting.error_code) == (JobState.WAITING, attempt, "x.broken")
         assert dispatch(sessions) == [job.id]
         claim(sessions, job.id)
     with sessions.begin() as session:
-        last = job_store.retry_later(session, job.id, job.max_attempts, ERROR, 0)
+        last = job_settle.retry_later(session, job.id, job.max_attempts, ERROR, 0)
     assert (last.state, last.error_message) == (JobState.FAILED, "It broke.")
     assert outcomes(sessions, job.id) == ["retried"] * (job.max_attempts - 1) + ["failed"]
 
@@ -131,14 +131,14 @@ def test_errors_are_retried_at_run_at_until_the_attempts_are_used_up(sessions: S
 def test_a_retry_waits_for_its_time(sessions: Sessions) -> None:
     job = running(sessions)
     with sessions.begin() as session:
-        job_store.retry_later(session, job.id, 1, ERROR, 60)
+        job_settle.retry_later(session, job.id, 1, ERROR, 60)
     assert dispatch(sessions) == []
 
 
 def test_a_permanent_error_goes_to_the_shelf_and_a_replay_revives_it(sessions: Sessions) -> None:
     job = running(sessions)
     with sessions.begin() as session:
-        job_store.fail(session, job.id, 1, ERROR)
+        job_settle.fail(session, job.id, 1, ERROR)
     assert read(sessions, job.id).state == JobState.FAILED
     with sessions.begin() as session:
         revived = job_store.replay(session, job.id)
@@ -159,7 +159,7 @@ def test_only_the_shelf_is_replayed(sessions: Sessions) -> None:
 def test_a_snooze_costs_nothing(sessions: Sessions) -> None:
     job = running(sessions)
     with sessions.begin() as session:
-        snoozed = job_store.snooze(session, job.id, 1, END, 3600)
+        snoozed = job_settle.snooze(session, job.id, 1, END, 3600)
     assert (snoozed.state, snoozed.errors, snoozed.crashes) == (JobState.WAITING, 0, 0)
     assert dispatch(sessions) == []
     assert outcomes(sessions, job.id) == ["snoozed"]
@@ -182,12 +182,12 @@ def test_arguments_that_are_too_new_are_left_to_those_who_know_them(sessions: Se
 def test_hand_back_costs_nothing_and_fences(sessions: Sessions) -> None:
     job = running(sessions)
     with sessions.begin() as session:
-        assert job_store.hand_back(session, "b") == []
-        assert job_store.hand_back(session, "a") == [job.id]
+        assert job_settle.hand_back(session, "b") == []
+        assert job_settle.hand_back(session, "a") == [job.id]
     back = read(sessions, job.id)
     assert (back.state, back.errors, back.crashes) == (JobState.WAITING, 0, 0)
     with pytest.raises(LeaseLost), sessions.begin() as session:
-        job_store.succeed(session, job.id, 1, END)
+        job_settle.succeed(session, job.id, 1, END)
     assert dispatch(sessions) == [job.id]
     assert outcomes(sessions, job.id) == ["handed_back"]
 
@@ -210,9 +210,51 @@ def test_cancel_while_it_runs_is_seen_by_the_holder(sessions: Sessions) -> None:
         job_store.cancel(session, job.id)
     assert read(sessions, job.id).state == JobState.RUNNING
     with sessions.begin() as session:
-        assert job_store.renew(session, {job.id: 1}, 30) == {job.id: True}
-        job_store.stop_cancelled(session, job.id, 1, END)
+        assert job_settle.renew(session, {job.id: 1}, 30) == {job.id: True}
+        job_settle.stop_cancelled(session, job.id, 1, END)
     assert read(sessions, job.id).state == JobState.CANCELLED
+
+
+def test_a_cancel_is_obeyed_however_the_attempt_ends(sessions: Sessions) -> None:
+    job = running(sessions)
+    with sessions.begin() as session:
+        job_store.cancel(session, job.id)
+    with pytest.raises(CancelRequested), sessions.begin() as session:
+        job_settle.succeed(session, job.id, 1, END)
+    assert read(sessions, job.id).state == JobState.RUNNING, "nothing of the success was kept"
+    with sessions.begin() as session:
+        ended = job_settle.retry_later(session, job.id, 1, ERROR, 3600)
+    assert ended.state == JobState.CANCELLED, "and not in an hour"
+
+
+@pytest.mark.parametrize("way", ["snooze", "hand_back"])
+def test_a_cancelled_job_is_not_put_back(sessions: Sessions, way: str) -> None:
+    job = running(sessions)
+    with sessions.begin() as session:
+        job_store.cancel(session, job.id)
+    with sessions.begin() as session:
+        if way == "snooze":
+            job_settle.snooze(session, job.id, 1, END, 3600)
+        else:
+            job_settle.hand_back(session, "a")
+    assert read(sessions, job.id).state == JobState.CANCELLED
+
+
+def test_a_node_hands_back_only_its_own(sessions: Sessions) -> None:
+    job = running(sessions)  # held by a/1
+    with sessions.begin() as session:
+        session.get_one(Job, job.id).worker = "ab/1"
+    with sessions.begin() as session:
+        assert job_settle.hand_back(session, "a") == []
+
+
+def test_what_an_error_says_can_always_be_stored(sessions: Sessions) -> None:
+    job = running(sessions)
+    nasty = AttemptEnd(stages=[], error_code="x.y", error_message="m", trace="nul \0 and half \ud800 a pair")
+    with sessions.begin() as session:
+        job_settle.retry_later(session, job.id, 1, nasty, 0)
+    with sessions() as session:
+        assert job_store.attempts_of(session, job.id)[0]["error"] == "nul \\0 and half \\ud800 a pair"
 
 
 def test_a_crash_after_a_cancel_ends_cancelled(sessions: Sessions) -> None:
@@ -228,8 +270,8 @@ def test_a_lost_hint_is_sent_again(sessions: Sessions) -> None:
     job_id = enqueue(sessions)
     dispatch(sessions)
     with sessions.begin() as session:
-        assert job_dispatch.take_overdue(session, 60) == []
-        assert [hint.job_id for hint in job_dispatch.take_overdue(session, 0)] == [job_id]
+        assert job_dispatch.take_overdue(session, "default", 60) == []
+        assert [hint.job_id for hint in job_dispatch.take_overdue(session, "default", 0)] == [job_id]
 
 
 def test_a_dedupe_key_stands_for_one_request(sessions: Sessions) -> None:

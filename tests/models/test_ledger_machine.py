@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from huntaze.models import job_dispatch, job_rescue, job_store
+from huntaze.models import job_dispatch, job_rescue, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
 from huntaze.models.job_rescue import MAX_CRASHES
-from huntaze.models.job_store import AttemptEnd, LeaseLost
+from huntaze.models.job_settle import AttemptEnd, CancelRequested, LeaseLost
 from huntaze.models.jobs import Job
 from huntaze.pipelines.errors import Permanent
 
@@ -52,6 +52,7 @@ class Ledger(RuleBasedStateMachine):
             session.execute(text("CREATE TABLE IF NOT EXISTS test_effects (job_id uuid)"))
             session.execute(text("TRUNCATE test_effects"))
 
+    @precondition(lambda self: len(self.model) < 3)  # few jobs, much happening to each
     @rule(target=jobs, key=st.sampled_from("abc"), priority=st.integers(-1, 1))
     def enqueue(self, key: str, priority: int) -> uuid.UUID:
         with self.sessions.begin() as session:
@@ -72,8 +73,13 @@ class Ledger(RuleBasedStateMachine):
     @rule(job_id=jobs)
     def lose_the_broker(self, job_id: uuid.UUID) -> None:
         with self.sessions.begin() as session:
-            again = {hint.job_id for hint in job_dispatch.take_overdue(session, 0)}
+            again = {hint.job_id for hint in job_dispatch.take_overdue(session, "default", 0)}
         assert again == {id for id, one in self.model.items() if one.state == "queued"}
+
+    @rule(target=tokens, job_id=jobs)
+    def start(self, job_id: uuid.UUID) -> tuple[uuid.UUID, int]:
+        self.dispatch(4)
+        return self.claim(job_id)
 
     @rule(target=tokens, job_id=jobs)
     def claim(self, job_id: uuid.UUID) -> tuple[uuid.UUID, int]:
@@ -97,41 +103,47 @@ class Ledger(RuleBasedStateMachine):
         except LeaseLost:
             assert not holds
             return None
+        except CancelRequested:
+            assert holds
+            assert modelled.cancel_asked
+            return None
         assert holds
         modelled.effects += 1
         return modelled
 
     @rule(token=tokens)
     def succeed(self, token: tuple[uuid.UUID, int]) -> None:
-        if modelled := self._settle(token, lambda session: job_store.succeed(session, *token, OK)):
+        if modelled := self._settle(token, lambda session: job_settle.succeed(session, *token, OK)):
+            assert not modelled.cancel_asked
             modelled.state = "succeeded"
 
     @rule(token=tokens)
     def fail(self, token: tuple[uuid.UUID, int]) -> None:
-        if modelled := self._settle(token, lambda session: job_store.fail(session, *token, ERROR)):
+        if modelled := self._settle(token, lambda session: job_settle.fail(session, *token, ERROR)):
             modelled.state, modelled.errors = "failed", modelled.errors + 1
 
     @rule(token=tokens)
     def retry(self, token: tuple[uuid.UUID, int]) -> None:
-        if modelled := self._settle(token, lambda session: job_store.retry_later(session, *token, ERROR, 0)):
+        if modelled := self._settle(token, lambda session: job_settle.retry_later(session, *token, ERROR, 0)):
             modelled.errors += 1
-            modelled.state = "failed" if modelled.errors >= MOST else "waiting"
+            over = modelled.errors >= MOST
+            modelled.state = "cancelled" if modelled.cancel_asked else "failed" if over else "waiting"
 
     @rule(token=tokens)
     def snooze(self, token: tuple[uuid.UUID, int]) -> None:
-        if modelled := self._settle(token, lambda session: job_store.snooze(session, *token, OK, 0)):
-            modelled.state = "waiting"
+        if modelled := self._settle(token, lambda session: job_settle.snooze(session, *token, OK, 0)):
+            modelled.state = "cancelled" if modelled.cancel_asked else "waiting"
 
     @rule(token=tokens)
     def stop_cancelled(self, token: tuple[uuid.UUID, int]) -> None:
-        if modelled := self._settle(token, lambda session: job_store.stop_cancelled(session, *token, OK)):
+        if modelled := self._settle(token, lambda session: job_settle.stop_cancelled(session, *token, OK)):
             modelled.state = "cancelled"
 
     @rule(token=tokens)
     def renew(self, token: tuple[uuid.UUID, int]) -> None:
         modelled = self.model[token[0]]
         with self.sessions.begin() as session:
-            seen = job_store.renew(session, {token[0]: token[1]}, 60)
+            seen = job_settle.renew(session, {token[0]: token[1]}, 60)
         holds = modelled.state == "running" and modelled.attempt == token[1]
         assert seen == ({token[0]: modelled.cancel_asked} if holds else {})
 
@@ -152,10 +164,10 @@ class Ledger(RuleBasedStateMachine):
     @rule()
     def stop_the_node(self) -> None:
         with self.sessions.begin() as session:
-            back = set(job_store.hand_back(session, "node"))
+            back = set(job_settle.hand_back(session, "node"))
         assert back == {id for id, one in self.model.items() if one.state == "running"}
         for job_id in back:
-            self.model[job_id].state = "waiting"
+            self.model[job_id].state = "cancelled" if self.model[job_id].cancel_asked else "waiting"
 
     @rule(job_id=jobs)
     def cancel(self, job_id: uuid.UUID) -> None:
@@ -199,9 +211,9 @@ class Ledger(RuleBasedStateMachine):
 
 
 def test_any_interleaving_keeps_the_invariants(sessions: Sessions) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: Ledger(sessions),
-        settings=settings(
-            max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    thorough = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+    try:
+        run_state_machine_as_test(lambda: Ledger(sessions), settings=thorough)  # type: ignore[no-untyped-call]
+    finally:
+        with sessions.begin() as session:
+            session.execute(text("DROP TABLE IF EXISTS test_effects"))

@@ -10,7 +10,7 @@ import pytest
 from huntaze.clients.build import Clients
 from huntaze.clients.chat_model import ChatRequest, ScriptedChatModel
 from huntaze.clients.object_store import MemoryObjectStore
-from huntaze.models import content_store, job_dispatch, job_store
+from huntaze.models import content_store, job_dispatch, job_settle, job_store
 from huntaze.models.base import new_id
 from huntaze.models.content import Content, ContentTask
 from huntaze.models.database import Sessions
@@ -134,7 +134,7 @@ def test_running_it_twice_writes_the_same_objects(start: Start, sample: bytes, c
     assert isinstance(objects, MemoryObjectStore)
     before = set(objects.objects)
     again = JobContext(ctx.job, ctx.sessions, ctx.clients, ctx.lease)
-    with pytest.raises(job_store.LeaseLost):
+    with pytest.raises(job_settle.LeaseLost):
         extract_video(again, VideoExtract(task_id=task.id))
     assert set(objects.objects) == before
 

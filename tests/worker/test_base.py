@@ -5,16 +5,21 @@ from collections.abc import Callable
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
+from sqlalchemy.exc import OperationalError
 
 from huntaze.models import event_store, job_rescue, job_store
+from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import JobArgs, Noop
 from huntaze.models.jobs import Job, JobState
 from huntaze.models.users import User
 from huntaze.pipelines.errors import Permanent, Transient
+from huntaze.settings import Settings
 from huntaze.tasks.context import JobContext
 from huntaze.worker.base import retry_delay, run_job
-from huntaze.worker.runtime import Runtime
+from huntaze.worker.leases import LeaseKeeper
+from huntaze.worker.runtime import ProcessRuntime, Runtime
+from tests.waiting import until
 from tests.worker.conftest import NODE
 
 Work = Callable[..., list[str]]
@@ -158,6 +163,45 @@ def test_leases_are_renewed_while_the_handler_runs(sessions: Sessions, runtime: 
         assert after > before
 
     assert work(handler) == ["succeeded"]
+
+
+def test_the_lease_keeper_outlives_whatever_the_database_says(runtime: Runtime, sessions: Sessions) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("cannot execute UPDATE in a read-only transaction")
+
+    keeper = LeaseKeeper(broken, lease_s=0.05)  # type: ignore[arg-type]
+    with keeper.hold(new_id(), 1) as lease:
+        until(lambda: lease.lost, "the keeper to give up the lease")
+        assert keeper._thread is not None
+        assert keeper._thread.is_alive()
+
+
+def test_a_failed_attempt_keeps_the_times_of_its_stages(sessions: Sessions, work: Work) -> None:
+    job_id = enqueue(sessions)
+
+    def handler(ctx: JobContext, args: JobArgs) -> None:
+        ctx.progress(0.1, "open")
+        ctx.progress(0.5, "frames")
+        raise Permanent("media.no_frames", "No picture.")
+
+    work(handler)
+    with sessions() as session:
+        stages = job_store.attempts_of(session, job_id)[0]["stages"]
+    assert [stage["name"] for stage in stages] == ["open", "frames"]
+
+
+def test_trouble_of_the_ledger_itself_costs_no_attempt(sessions: Sessions, work: Work) -> None:
+    job_id = enqueue(sessions)
+    assert work(raising(OperationalError("SELECT 1", {}, Exception("gone")))) == ["waiting"]
+    assert read(sessions, job_id).errors == 0
+
+
+def test_a_child_does_not_use_what_its_parent_opened(settings: Settings) -> None:
+    process = ProcessRuntime(settings, threads=1)
+    ours = process.get()
+    assert process.get() is ours
+    process._built = (0, ours)  # as a forked child finds it
+    assert process.get() is not ours
 
 
 def test_an_unreadable_row_is_retried_then_shelved_with_the_reason(

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huntaze.beat_schedule import SCHEDULE, Entry
@@ -43,6 +43,15 @@ def test_missed_slots_are_caught_up_by_rule(sessions: Sessions) -> None:
     assert set(found) == wanted | {f"newest@{hour.isoformat()}"}
 
 
+def test_the_latest_slot_is_the_latest_after_however_long_an_outage(sessions: Sessions) -> None:
+    last_fired(sessions, "minutely", timedelta(days=5))
+    assert fire(sessions, "minutely", Entry("events.place", "* * * * *", "latest")) == 1
+    minute = now(sessions).astimezone(UTC).replace(second=0, microsecond=0)
+    assert jobs(sessions)[0].dedupe_key in {
+        f"minutely@{slot.isoformat()}" for slot in (minute, minute - timedelta(minutes=1))
+    }
+
+
 def test_firing_twice_makes_no_second_job(sessions: Sessions) -> None:
     last_fired(sessions, "every", timedelta(hours=2))
     assert fire(sessions, "every", HOURLY_ALL) == 2
@@ -69,6 +78,7 @@ def test_the_schedule_names_kinds_that_take_a_slot() -> None:
         assert list(slots(entry.cron, datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC))), name
 
 
+@settings(deadline=None)
 # hypothesis takes naive bounds and adds the zone
 @given(
     st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001

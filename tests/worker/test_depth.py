@@ -31,6 +31,13 @@ def test_quick_jobs_get_a_deeper_broker() -> None:
     assert max(sent) <= 1002
 
 
+def test_after_a_pause_the_depth_begins_anew() -> None:
+    depth = Depth(1000)
+    depth.room(0.0, slots=2, queued=0, running=0)
+    depth.sent(500)
+    assert depth.room(100.0, slots=2, queued=0, running=0) == 2
+
+
 @given(
     st.lists(
         st.tuples(st.floats(0, 1), st.integers(0, 50), st.integers(0, 500), st.integers(0, 50), st.integers(0, 500)),

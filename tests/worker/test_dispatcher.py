@@ -66,6 +66,43 @@ def test_a_round_sends_as_many_as_there_are_slots(sessions: Sessions, dispatcher
     assert len(sender.sent) == 3
 
 
+def test_a_broker_that_is_away_holds_up_neither_rescue_nor_streams(
+    sessions: Sessions, dispatcher: Dispatcher, sender: Sender, creator: User
+) -> None:
+    held = enqueue(sessions)[0]
+    dispatcher.round()
+    with sessions.begin() as session:
+        job_store.claim(session, held.id, "gone/1", lease_s=0)
+        event_store.emit(session, creator.id, "test.told", new_id(), {})
+    enqueue(sessions)
+    sender.fault = BrokerAway("gone")
+    dispatcher._swept_at = float("-inf")
+    with pytest.raises(BrokerAway):
+        dispatcher.round()
+    assert states(sessions) == ["waiting", "waiting"], "the lost job was taken back"
+    with sessions() as session:
+        assert event_store.read_after(session, creator.id, 0), "the event has its place"
+
+
+def test_hints_do_not_pile_up_while_all_workers_are_busy(
+    sessions: Sessions, sender: Sender, settings: Settings, dispatcher: Dispatcher
+) -> None:
+    redis_settings = settings.redis.model_copy(update={"prefix": f"{new_id()}:"})
+    sentinel = Sentinel(redis_settings)
+    impatient = settings.worker.model_copy(update={"queued_timeout_s": 0})
+    dispatcher = Dispatcher(sessions, sender, impatient, settings.database.libpq_url, sentinel=sentinel)
+    dispatcher.round()
+    enqueue(sessions, 2)
+    dispatcher.round()
+    sentinel._redis.lpush(f"{redis_settings.prefix}default", "one hint", "another")
+    dispatcher._send_again()
+    assert len(sender.sent) == 2
+    sentinel._redis.rpop(f"{redis_settings.prefix}default")
+    dispatcher._send_again()
+    assert len(sender.sent) == 4, "one is missing, and nobody knows which"
+    sentinel.close()
+
+
 def test_an_idle_round_waits_for_news(sessions: Sessions, dispatcher: Dispatcher) -> None:
     assert dispatcher.round() == POLL_S
 
@@ -88,12 +125,12 @@ def test_a_broker_that_lost_its_memory_gets_all_hints_again_at_once(
     dispatcher.round()
     jobs = enqueue(sessions, 2)
     dispatcher.round()
-    dispatcher._sweep()
+    dispatcher._send_again()
     assert len(sender.sent) == 2, "the key is there: nothing is sent twice"
     sentinel._redis.delete(f"{redis_settings.prefix}sentinel")
-    dispatcher._sweep()
+    dispatcher._send_again()
     assert [hint.job_id for hint in sender.sent[2:]] == [job.id for job in jobs]
-    dispatcher._sweep()
+    dispatcher._send_again()
     assert len(sender.sent) == 4
     sentinel.close()
 

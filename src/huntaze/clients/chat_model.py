@@ -1,6 +1,9 @@
 """The port of the models that answer: one OpenAI-style chat completion, text out, pictures allowed in."""
 
 import base64
+import json
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,6 +12,8 @@ import httpx
 
 from huntaze.pipelines.errors import Permanent, Transient
 from huntaze.settings import AISettings
+
+_MOST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,16 @@ class HttpChatModel:
 
     def complete(self, request: ChatRequest) -> ChatReply:
         url = f"{self._settings.base_url.rstrip('/')}/chat/completions"
+        end = time.monotonic() + self._settings.timeout_s
         try:
-            response = self._http.post(url, json=self._body(request), headers=self._headers)
+            with self._http.stream("POST", url, json=self._body(request), headers=self._headers) as response:
+                body = _read(response, end)
         except httpx.TimeoutException as error:
             raise Transient("ai.timeout", "The model did not answer in time.") from error
         except httpx.TransportError as error:
             raise Transient("ai.unavailable", "The model's server cannot be reached.") from error
-        _raise_for(response)
-        return self._reply(response)
+        _raise_for(response, body)
+        return self._reply(body)
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         content: list[dict[str, Any]] = [{"type": "text", "text": request.prompt}]
@@ -81,9 +88,9 @@ class HttpChatModel:
             "temperature": 0,
         }
 
-    def _reply(self, response: httpx.Response) -> ChatReply:
+    def _reply(self, raw: bytes) -> ChatReply:
         try:
-            body = response.json()
+            body = json.loads(raw)
             choice, usage = body["choices"][0], body.get("usage") or {}
             text, model = str(choice["message"]["content"] or ""), str(body.get("model") or self._settings.model)
             sent, got = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
@@ -102,7 +109,19 @@ class HttpChatModel:
         self._http.close()
 
 
-def _raise_for(response: httpx.Response) -> None:
+def _read(response: httpx.Response, end: float) -> bytes:
+    """The body, within the time (monotonic) and a bound on its size: a server that drips is not waited for."""
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if time.monotonic() > end:
+            raise Transient("ai.timeout", "The model did not answer in time.")
+        if len(body) > _MOST_BYTES:
+            raise Transient("ai.bad_response", "The model's server sent more than an answer can be.")
+    return bytes(body)
+
+
+def _raise_for(response: httpx.Response, body: bytes) -> None:
     """The one table from the vendor's answers to our errors. Bodies are not quoted: they may echo what was sent."""
     status = response.status_code
     if status == httpx.codes.OK:
@@ -111,7 +130,7 @@ def _raise_for(response: httpx.Response) -> None:
         raise Transient("ai.rate_limited", "The model's server asks to wait.", _retry_after(response))
     if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
         raise Transient("ai.unavailable", f"The model's server answered {status}.", _retry_after(response))
-    if status == httpx.codes.BAD_REQUEST and "content_filter" in response.text[:4000]:
+    if status == httpx.codes.BAD_REQUEST and b"content_filter" in body[:4000]:
         raise Permanent("ai.content_filter", "The model's provider refused the picture or the prompt (content filter).")
     hint = " Check HUNTAZE_AI_API_KEY." if status in (401, 403) else ""
     raise Permanent("ai.refused", f"The model's server refused the request ({status}).{hint}")
@@ -122,7 +141,9 @@ def _retry_after(response: httpx.Response) -> float | None:
     for header, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = response.headers.get(header, "")
         try:
-            return min(max(float(value) * scale, 0.0), 3600.0)
+            seconds = float(value) * scale
         except ValueError:
             continue
+        if math.isfinite(seconds):
+            return min(max(seconds, 0.0), 3600.0)
     return None

@@ -1,4 +1,4 @@
-"""The port of the object store, its in-memory twin, and what both promise (tests/clients/object_store_suite.py)."""
+"""The port of the object store, its in-memory twin, and what both promise (tests/clients/test_object_store.py)."""
 
 import hashlib
 from collections.abc import Callable

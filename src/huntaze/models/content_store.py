@@ -85,17 +85,22 @@ def list_tasks(
 
 @dataclass(frozen=True)
 class Extracted:
-    """What `video.extract` leaves behind, as JSON-ready values; the fields are the columns of ContentTask."""
+    """What `video.extract` leaves behind, as JSON-ready values; the fields are columns of ContentTask
+    and, for `size` and `etag`, of Content."""
 
     media: Mapping[str, Any]
     keyframes: list[dict[str, Any]]
     artifacts: Mapping[str, str]
     reading: Mapping[str, int]
+    size: int
+    etag: str
 
 
 def save_extraction(session: Session, task_id: uuid.UUID, extracted: Extracted) -> ContentTask:
-    """Stores facts, times and artifact keys of the frames."""
+    """Stores facts, times and artifact keys of the frames, and which version of the object they are of."""
     task = session.get_one(ContentTask, task_id, with_for_update=True)
+    content = session.get_one(Content, task.content_id, with_for_update=True)
+    content.size, content.etag = extracted.size, extracted.etag
     task.status = TaskStatus.PROCESSING
     task.media, task.keyframes = dict(extracted.media), extracted.keyframes
     task.artifacts, task.reading = dict(extracted.artifacts), dict(extracted.reading)
@@ -131,8 +136,7 @@ def follow_job(session: Session, job: Job) -> None:
         event_store.emit(session, task.creator_id, "video.failed", task.id, data)
     elif job.state == JobState.CANCELLED:
         task.status = TaskStatus.CANCELLED
-    elif job.state == JobState.RUNNING:
-        task.status = TaskStatus.PROCESSING
     else:
-        task.status = TaskStatus.QUEUED
+        begun = job.state == JobState.RUNNING or task.media is not None
+        task.status = TaskStatus.PROCESSING if begun else TaskStatus.QUEUED
     session.flush()

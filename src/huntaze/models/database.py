@@ -30,6 +30,7 @@ def build_engine(url: str, *, pool_size: int = 5, connect_timeout_s: int = 5, ap
         max_overflow=pool_size,
         pool_timeout=10,
         pool_pre_ping=True,
+        isolation_level="READ COMMITTED",  # conditional statements count on it, whatever a role's default is
         connect_args={
             "connect_timeout": connect_timeout_s,
             "application_name": application,

@@ -44,6 +44,22 @@ class Taken:
     more: bool
 
 
+_QUEUES_WAITING = text("""
+    WITH RECURSIVE found AS (
+        (SELECT queue FROM jobs WHERE state = 'waiting' AND ready ORDER BY queue LIMIT 1)
+        UNION ALL
+        SELECT (SELECT queue FROM jobs WHERE state = 'waiting' AND ready AND queue > found.queue ORDER BY queue LIMIT 1)
+        FROM found WHERE found.queue IS NOT NULL
+    )
+    SELECT queue FROM found WHERE queue IS NOT NULL
+""")
+
+
+def queues_waiting(session: Session) -> list[str]:
+    """The queues that have due jobs: all that an idle dispatcher asks."""
+    return list(session.scalars(_QUEUES_WAITING))
+
+
 _KINDS_WAITING = text("""
     WITH RECURSIVE pair AS (
         (SELECT priority, kind FROM jobs WHERE state = 'waiting' AND ready AND queue = :queue
@@ -193,16 +209,16 @@ _OVERDUE = text("""
     UPDATE jobs SET queued_at = clock_timestamp()
     WHERE id IN (
         SELECT id FROM jobs
-        WHERE state = 'queued' AND queued_at < clock_timestamp() - make_interval(secs => :older_s)
+        WHERE state = 'queued' AND queue = :queue AND queued_at < clock_timestamp() - make_interval(secs => :older_s)
         ORDER BY queued_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     RETURNING id, kind, queue
 """)
 
 
-def take_overdue(session: Session, older_s: float, limit: int = 5000) -> Sequence[Hint]:
-    """Queued jobs whose hint nobody followed for `older_s` seconds: they are to be sent again."""
-    rows = session.execute(_OVERDUE, {"older_s": older_s, "limit": limit})
+def take_overdue(session: Session, queue: str, older_s: float, limit: int = 5000) -> Sequence[Hint]:
+    """Queued jobs of a queue whose hint nobody followed for `older_s` seconds: they are to be sent again."""
+    rows = session.execute(_OVERDUE, {"queue": queue, "older_s": older_s, "limit": limit})
     return [Hint(row.id, row.kind, row.queue) for row in sorted(rows, key=lambda row: row.id)]
 
 

@@ -10,19 +10,15 @@ from typing import Any, Protocol
 from sqlalchemy.orm import Session
 
 from huntaze.clients.build import Clients
-from huntaze.models import event_store, job_store
+from huntaze.models import event_store, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import JobArgs
-from huntaze.models.job_store import AttemptEnd, LeaseLost
+from huntaze.models.job_settle import AttemptEnd, CancelRequested, LeaseLost
 from huntaze.models.jobs import Job
 
-# Progress is told when it is news to a person: at once where the stage changes, else this much or this long later.
+# Progress is told when it is news to a person: at once where the stage changes, else this much and this long later.
 _STEP = 0.05
 _INTERVAL_S = 0.5
-
-
-class JobCancelled(Exception):
-    """Somebody asked this job to stop; raised at a checkpoint."""
 
 
 class Snooze(Exception):
@@ -77,27 +73,31 @@ class JobContext:
     sessions: Sessions
     clients: Clients
     lease: Lease
-    stages: list[dict[str, Any]] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)  # {name, seconds}, in order
     ended: Job | None = None  # the row, once the finish is committed
     _told: tuple[float, str, float] = (0.0, "", 0.0)  # fraction, stage, monotonic time
+    _open: tuple[str, float] | None = None  # the stage that runs now, and when it began
 
     def checkpoint(self) -> None:
-        """Call where stopping is safe. Raises JobCancelled, LeaseLost."""
+        """Call where stopping is safe. Raises CancelRequested, LeaseLost."""
         if self.lease.lost:
             raise LeaseLost(f"job {self.job.id}, attempt {self.job.attempt}")
         if self.lease.cancelled:
-            raise JobCancelled
+            raise CancelRequested
 
     def progress(self, fraction: float, stage: str) -> None:
-        """Tells how far the job is (0..1) and what it does; a checkpoint too."""
+        """Tells how far the job is (0..1) and in which stage, which is timed; a checkpoint too."""
         self.checkpoint()
+        if self._open is None or self._open[0] != stage:
+            self.close_stage()
+            self._open = (stage, time.perf_counter())
         told, told_stage, at = self._told
         now = time.monotonic()
         if stage == told_stage and (fraction - told < _STEP or now - at < _INTERVAL_S):
             return
         self._told = (fraction, stage, now)
         with self.sessions.begin() as session:
-            held = job_store.report_progress(session, self.job.id, self.job.attempt, min(fraction, 1.0), stage)
+            held = job_settle.report_progress(session, self.job.id, self.job.attempt, min(fraction, 1.0), stage)
         if not held:
             self._stop_or_lost()
 
@@ -105,26 +105,35 @@ class JobContext:
         with self.sessions() as session:
             job = session.get(Job, self.job.id)
         if job is not None and job.attempt == self.job.attempt and job.cancel_requested_at is not None:
-            raise JobCancelled
+            raise CancelRequested
         raise LeaseLost(f"job {self.job.id}, attempt {self.job.attempt}")
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times a part of the attempt for `job_attempts.stages`."""
-        start = time.perf_counter()
+        self.close_stage()
+        self._open = (name, time.perf_counter())
         try:
             yield
         finally:
-            self.stages.append({"name": name, "seconds": round(time.perf_counter() - start, 4)})
+            self.close_stage()
+
+    def close_stage(self) -> None:
+        """Notes how long the stage took that runs now, if there is one: also when it ends by an error."""
+        if self._open is not None:
+            name, begun = self._open
+            self.stages.append({"name": name, "seconds": round(time.perf_counter() - begun, 4)})
+            self._open = None
 
     @contextmanager
     def finish(self) -> Iterator[Finish]:
         """The end: results, events, follow-on jobs and `succeeded` in one commit, or nothing at all.
 
-        The fence comes first: it locks the row, and raises LeaseLost before anything is written in its name.
+        The fence comes first: it locks the row, and raises LeaseLost or CancelRequested before anything is written.
         """
+        self.close_stage()
         with self.sessions.begin() as session:
-            job = job_store.succeed(session, self.job.id, self.job.attempt, AttemptEnd(self.stages))
+            job = job_settle.succeed(session, self.job.id, self.job.attempt, AttemptEnd(self.stages))
             finish = Finish(session, job)
             yield finish
             job.result = finish.result or None

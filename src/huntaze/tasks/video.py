@@ -1,6 +1,8 @@
 """From an uploaded video to a stored analysis."""
 
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
@@ -10,6 +12,7 @@ from huntaze.models import content_store
 from huntaze.models.content import ContentTask
 from huntaze.models.content_store import Extracted
 from huntaze.models.job_args import VideoAnalyze, VideoExtract
+from huntaze.pipelines.errors import Transient
 from huntaze.pipelines.video.extract import Extraction, extract
 from huntaze.pipelines.video.grid import layout
 from huntaze.pipelines.video.probe import MediaFacts
@@ -18,27 +21,45 @@ from huntaze.pipelines.video.report import PROMPT_VERSION, build_prompt, parse_r
 from huntaze.tasks.context import JobContext
 from huntaze.tasks.registry import job
 
+READ_BUDGET_BYTES = 1 << 30  # of one video, index and retries within the file included
+READ_SECONDS = 240.0  # under the kind's soft limit, which could not tell a slow store from a hard video
+
 
 @job(VideoExtract)
 def extract_video(ctx: JobContext, args: VideoExtract) -> None:
     """Ranged reads of the object -> grid, poster, storyboard in the store; then `video.analyze`."""
     with ctx.sessions() as session:
         task, content = content_store.load_task(session, args.task_id)
-    reader = RangeReader(partial(ctx.clients.objects.read_range, content.object_key, etag=content.etag), content.size)
-    found = extract(reader, size_bytes=content.size, cells=args.cells, progress=ctx.progress)
-    ctx.stages += [{"name": stage.name, "seconds": round(stage.seconds, 4)} for stage in found.stages]
+    # Looked at anew in each attempt: an object that was replaced since is read as it is now, or not at all.
+    seen = ctx.clients.objects.head(content.object_key)
+    fetch = partial(ctx.clients.objects.read_range, seen.key, etag=seen.etag)
+    reader = RangeReader(fetch, seen.size, budget_bytes=READ_BUDGET_BYTES, deadline=_deadline(READ_SECONDS))
+    found = extract(reader, size_bytes=seen.size, cells=args.cells, progress=ctx.progress)
     with ctx.stage("store"):
         artifacts = _store(ctx.clients.objects, task, found)
     extracted = Extracted(
         media={**asdict(found.facts), "damaged": found.damaged, "cut_short": found.cut_short},
         keyframes=[{"cell": cell.index, "time_s": round(cell.time_s, 3)} for cell in found.grid.cells],
         artifacts=artifacts,
-        reading={"bytes": reader.bytes_read, "requests": reader.requests, "size": content.size},
+        reading={"bytes": reader.bytes_read, "requests": reader.requests, "size": seen.size},
+        size=seen.size,
+        etag=seen.etag,
     )
     with ctx.finish() as finish:
         stored = content_store.save_extraction(finish.session, args.task_id, extracted)
         stored.job_id = finish.enqueue(VideoAnalyze(task_id=args.task_id))
         finish.emit("video.extracted", task.id, {"video_id": str(task.id), "keyframes": extracted.keyframes})
+
+
+def _deadline(seconds: float) -> Callable[[], None]:
+    """To be called before each request. Raises Transient once the time is over: it is the store that is slow."""
+    end = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > end:
+            raise Transient("storage.slow", f"The object could not be read within {seconds:g} seconds.")
+
+    return check
 
 
 def _store(objects: ObjectStore, task: ContentTask, found: Extraction) -> dict[str, str]:

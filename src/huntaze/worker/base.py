@@ -1,4 +1,4 @@
-"""From a message to a settled row: claim, hand over, settle. The only broad `except` of the fleet is here."""
+"""From a message to a settled row: claim, hand over, settle. The only broad `except` around a handler is here."""
 
 import os
 import random
@@ -8,20 +8,23 @@ import uuid
 
 from celery import Celery, Task
 from celery.exceptions import Retry, SoftTimeLimitExceeded
+from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from huntaze.logs import logger
-from huntaze.models import job_store
+from huntaze.models import job_settle, job_store
+from huntaze.models.database import DatabaseAway
 from huntaze.models.job_kinds import KINDS, parse_args
-from huntaze.models.job_store import AttemptEnd, LeaseLost
+from huntaze.models.job_settle import AttemptEnd, CancelRequested, LeaseLost
 from huntaze.models.jobs import Job, JobState
 from huntaze.pipelines.errors import HuntazeError, Permanent, Transient
 from huntaze.settings import Settings
-from huntaze.tasks.context import JobCancelled, JobContext, Snooze
+from huntaze.tasks.context import JobContext, Snooze
 from huntaze.worker.clock import ClockTask
 from huntaze.worker.runtime import ProcessRuntime, Runtime
 
 _log = logger(__name__)
+_SETTLE_AGAIN_S = 0.5
 
 
 class JobTask(Task):  # type: ignore[misc]
@@ -90,26 +93,44 @@ def _hand_over(runtime: Runtime, ctx: JobContext) -> Job:
 
 
 def _settle(runtime: Runtime, ctx: JobContext, error: Exception) -> Job:
-    """Writes down how the attempt went wrong, and what follows from that. Raises LeaseLost."""
-    end, held = _end(ctx, error), (ctx.job.id, ctx.job.attempt)
-    with runtime.sessions.begin() as session:
-        if isinstance(error, JobCancelled):
-            job = job_store.stop_cancelled(session, *held, end)
-        elif isinstance(error, Snooze):
-            job = job_store.snooze(session, *held, end, error.seconds)
-        elif isinstance(error, Permanent):
-            job = job_store.fail(session, *held, end)
-        else:
-            job = job_store.retry_later(session, *held, end, retry_delay(ctx.job, error))
+    """Writes down how the attempt went wrong, and what follows from that. Raises LeaseLost.
+
+    A database that is away is waited for as long as the lease may last: giving up earlier would count as a crash.
+    """
+    ctx.close_stage()
+    end = _end(ctx, error)
+    while True:
+        try:
+            with runtime.sessions.begin() as session:
+                job = _write(session, ctx, error, end)
+            break
+        except DatabaseAway:
+            if ctx.lease.lost:
+                raise LeaseLost(f"job {ctx.job.id}: the database stayed away") from None
+            threading.Event().wait(_SETTLE_AGAIN_S)
     _log.warning("job not done", state=job.state, error=end.error_code, detail=end.error_message, trace=end.trace)
     return job
+
+
+def _write(session: Session, ctx: JobContext, error: Exception, end: AttemptEnd) -> Job:
+    """The one table from what a handler raised to what becomes of the row."""
+    held = (ctx.job.id, ctx.job.attempt)
+    if isinstance(error, CancelRequested):
+        return job_settle.stop_cancelled(session, *held, end)
+    if isinstance(error, Snooze):
+        return job_settle.snooze(session, *held, end, error.seconds)
+    if isinstance(error, DatabaseAway):  # our own ledger's trouble, which costs the job nothing
+        return job_settle.snooze(session, *held, end, _SETTLE_AGAIN_S)
+    if isinstance(error, Permanent):
+        return job_settle.fail(session, *held, end)
+    return job_settle.retry_later(session, *held, end, retry_delay(ctx.job, error))
 
 
 def _end(ctx: JobContext, error: Exception) -> AttemptEnd:
     """The attempt's record. An error that nobody foresaw is told to the creator without its insides."""
     if isinstance(error, HuntazeError):
         return AttemptEnd(ctx.stages, error.code, error.message)
-    if isinstance(error, JobCancelled | Snooze):
+    if isinstance(error, CancelRequested | Snooze):
         return AttemptEnd(ctx.stages)
     trace = "".join(traceback.format_exception(error))[-20_000:]
     if isinstance(error, SoftTimeLimitExceeded):

@@ -17,11 +17,14 @@ class Depth:
         self._most = most
         self._left: deque[tuple[float, int]] = deque()
         self._queued = 0
+        self._asked_at = float("-inf")
 
     def room(self, now: float, slots: int, queued: int, running: int) -> int:
         """How many may be sent now. `now`: monotonic seconds; `queued`, `running`: the queue's jobs by the ledger."""
-        self._left.append((now, max(self._queued - queued, 0)))
-        self._queued = queued
+        # After a pause nobody knows how fast they left: the depth begins anew.
+        drained = max(self._queued - queued, 0) if now - self._asked_at <= WINDOW_S else 0
+        self._left.append((now, drained))
+        self._queued, self._asked_at = queued, now
         while self._left[0][0] < now - WINDOW_S:
             self._left.popleft()
         recent = min(sum(count for _, count in self._left), self._most)

@@ -94,26 +94,31 @@ class Dispatcher:
         with self._sessions.begin() as session:
             event_store.place(session)
             next_due = job_dispatch.promote(session)
-        sent, more = self._dispatch()
-        if time.monotonic() - self._swept_at >= _SWEEP_S:
+            waiting = job_dispatch.queues_waiting(session)
+        # What needs the ledger alone comes first: a broker that is away must hold up neither rescue nor streams.
+        if swept := time.monotonic() - self._swept_at >= _SWEEP_S:
             self._swept_at = time.monotonic()
             self._sweep()
+        sent, more = self._dispatch(waiting) if waiting else (0, False)
+        if swept:
+            self._send_again()
         if more:
             return BUSY_S if sent else BLOCKED_S
         return POLL_S if next_due is None else min(max(next_due, 0.0), POLL_S)
 
-    def _dispatch(self) -> tuple[int, bool]:
-        """Fills each queue up to its depth. Returns how many were sent, and whether more wait for room or a limit."""
+    def _dispatch(self, waiting: Sequence[str]) -> tuple[int, bool]:
+        """Fills these queues to their depth. Returns how many were sent, and whether more wait, for room or a limit."""
         with self._sessions() as session:
             capacity = node_store.capacity(session)
             under_way = job_dispatch.under_way(session, self._settings.lease_s)
             paused = flow_store.paused_queues(session)
         sent, more = 0, False
-        for queue, workers in capacity.items():
+        for queue in waiting:
+            workers = capacity.get(queue)
+            if workers is None or queue in paused:
+                continue
             queued, running = under_way.get(queue, (0, 0))
             room = self._depths[queue].room(time.monotonic(), workers.slots, queued, running)
-            if queue in paused:
-                continue
             with self._sessions.begin() as session:
                 taken = job_dispatch.take_due(session, queue, room, workers.kinds, self._turns)
             # Between this commit and the send a crash loses the hints; `take_overdue` sends them again.
@@ -135,17 +140,28 @@ class Dispatcher:
             raise
 
     def _sweep(self) -> None:
+        """Says that we are there, and takes jobs from workers that are not."""
         if time.monotonic() - self._beaten_at >= HEARTBEAT_S:
             self._beaten_at = time.monotonic()
             self._heartbeat()
-        lost = self._sentinel is not None and self._sentinel.gone()
-        with self._sessions.begin() as session:
-            overdue = job_dispatch.take_overdue(session, 0 if lost else self._settings.queued_timeout_s)
-        if overdue:
-            _log.warning("the broker lost its memory" if lost else "hints lost", sent_again=len(overdue))
-            self._send(overdue)
-        if lost and self._sentinel is not None:
-            self._sentinel.plant()
         with self._sessions.begin() as session:
             for job in job_rescue.rescue(session):
                 _log.warning("lease ran out", job_id=str(job.id), kind=job.kind, crashes=job.crashes, state=job.state)
+
+    def _send_again(self) -> None:
+        """Sends the hints again that the broker has lost: all of them where it lost its memory, else the overdue."""
+        if self._sentinel is None:
+            return
+        lost = self._sentinel.gone()
+        with self._sessions() as session:
+            under_way = job_dispatch.under_way(session, self._settings.lease_s)
+        for queue, (queued, _) in under_way.items():
+            # As long as so many lie there, none is lost: workers are busy, or away. More would only pile up.
+            if lost or self._sentinel.waiting(queue) < queued:
+                with self._sessions.begin() as session:
+                    hints = job_dispatch.take_overdue(session, queue, 0 if lost else self._settings.queued_timeout_s)
+                if hints:
+                    _log.warning("the broker lost its memory" if lost else "hints lost", sent_again=len(hints))
+                    self._send(hints)
+        if lost:
+            self._sentinel.plant()

@@ -7,7 +7,7 @@ from sqlalchemy import NullPool, create_engine
 
 from huntaze.logs import logger
 from huntaze.models import job_store, node_store
-from huntaze.models.database import DatabaseAway, build_sessions
+from huntaze.models.database import KEEPALIVES, DatabaseAway, build_sessions
 from huntaze.models.node_store import Worker
 from huntaze.settings import DatabaseSettings
 
@@ -21,7 +21,7 @@ class Heartbeat:
         engine = create_engine(
             settings.sqlalchemy_url,
             poolclass=NullPool,
-            connect_args={"connect_timeout": 2, "options": "-c statement_timeout=2000"},
+            connect_args={"connect_timeout": 2, "options": "-c statement_timeout=2000", **KEEPALIVES},
         )
         self._sessions = build_sessions(engine)
         self._name, self._process, self._worker = name, process, worker or Worker()

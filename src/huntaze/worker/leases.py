@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from huntaze.logs import logger
-from huntaze.models import job_store
-from huntaze.models.database import DatabaseAway, Sessions
+from huntaze.models import job_settle
+from huntaze.models.database import Sessions
 
 _log = logger(__name__)
 
@@ -64,7 +64,7 @@ class LeaseKeeper:
             try:
                 self.renew(held)
                 renewed_at = time.monotonic()
-            except DatabaseAway as error:
+            except Exception as error:
                 # The jobs go on: the database may be back before the lease is over, and the fence decides anyway.
                 _log.warning("leases could not be renewed", error=type(error).__name__)
                 if time.monotonic() - renewed_at > self._lease_s:
@@ -72,9 +72,9 @@ class LeaseKeeper:
                         lease.lost = True
 
     def renew(self, held: dict[uuid.UUID, HeldLease]) -> None:
-        """One renewal of these leases. Raises DatabaseAway where the database is away."""
+        """One renewal of these leases. Raises what the database raises."""
         with self._sessions.begin() as session:
-            seen = job_store.renew(session, {id: lease.attempt for id, lease in held.items()}, self._lease_s)
+            seen = job_settle.renew(session, {id: lease.attempt for id, lease in held.items()}, self._lease_s)
         for job_id, lease in held.items():
             lease.lost = job_id not in seen
             lease.cancelled = seen.get(job_id, False)

@@ -9,8 +9,8 @@ import billiard
 from celery import Celery, signals
 
 from huntaze import logs
-from huntaze.models import job_store, node_store
-from huntaze.models.database import DatabaseAway, build_engine, build_sessions
+from huntaze.models import job_settle, node_store
+from huntaze.models.database import build_engine, build_sessions
 from huntaze.models.node_store import Worker
 from huntaze.settings import Settings
 from huntaze.worker.app import keep_logs
@@ -59,9 +59,9 @@ def end_grace(node: str, settings: Settings) -> None:
     try:
         engine = build_engine(settings.database.sqlalchemy_url, pool_size=1, application="huntaze-stop")
         with build_sessions(engine).begin() as session:
-            ids = job_store.hand_back(session, node)
+            ids = job_settle.hand_back(session, node)
         _log.info("grace is over: unfinished jobs handed back", jobs=[str(id) for id in ids])
-    except DatabaseAway as error:
+    except Exception as error:
         _log.warning("could not hand back; the leases will", error=type(error).__name__)
     for child in billiard.active_children():
         os.kill(child.pid, signal.SIGKILL)
