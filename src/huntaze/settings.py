@@ -170,10 +170,12 @@ class ClientSettings(_Group):
     model_config = SettingsConfigDict(env_prefix="HUNTAZE_API_")
 
     url: str | None = Field(
-        None, description="address of the API that `huntaze enqueue` uses", examples=["https://api.internal"]
+        default=None, description="address of the API that `huntaze enqueue` uses", examples=["https://api.internal"]
     )
     key: SecretStr | None = Field(
-        None, description="a creator's key for it, as `huntaze keys create` prints it", examples=["hz_0123abcd_secret"]
+        default=None,
+        description="a creator's key for it, as `huntaze keys create` prints it",
+        examples=["hz_0123abcd_secret"],
     )
 
 
@@ -244,7 +246,8 @@ def example_file() -> str:
         "# Every variable of the fleet. Made from src/huntaze/settings.py (make env-example).",
         "# `huntaze up` needs none of them: what is not set here is embedded.",
     ]
-    for group in (*GROUPS.values(), ClientSettings):
+    groups: list[type[_Group]] = [*GROUPS.values(), ClientSettings]
+    for group in groups:
         lines.append("")
         for field, info in group.model_fields.items():
             required = info.is_required()
