@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -77,19 +85,20 @@ class Ledger(RuleBasedStateMachine):
         assert again == {id for id, one in self.model.items() if one.state == "queued"}
 
     @rule(target=tokens, job_id=jobs)
-    def start(self, job_id: uuid.UUID) -> tuple[uuid.UUID, int]:
+    def start(self, job_id: uuid.UUID) -> object:
         self.dispatch(4)
         return self.claim(job_id)
 
     @rule(target=tokens, job_id=jobs)
-    def claim(self, job_id: uuid.UUID) -> tuple[uuid.UUID, int]:
+    def claim(self, job_id: uuid.UUID) -> object:
         modelled = self.model[job_id]
         with self.sessions.begin() as session:
             job = job_store.claim(session, job_id, "node/1", 60)
         assert (job is not None) == (modelled.state == "queued"), "a duplicate message finds nothing"
-        if job is not None:
-            modelled.state, modelled.attempt = "running", modelled.attempt + 1
-            assert job.attempt == modelled.attempt
+        if job is None:
+            return multiple()
+        modelled.state, modelled.attempt = "running", modelled.attempt + 1
+        assert job.attempt == modelled.attempt
         return job_id, modelled.attempt
 
     def _settle(self, token: tuple[uuid.UUID, int], action: Callable[[Session], Job]) -> Modelled | None:

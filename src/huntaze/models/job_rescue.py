@@ -36,7 +36,6 @@ def _end_crashed(session: Session, job: Job) -> None:
             error=f"The lease of {job.worker} ran out.",
         )
     )
-    now = job_store.db_now(session)
     cancelled = job.cancel_requested_at is not None
     job.crashes += 1
     job.lease_until = job.worker = None
@@ -47,6 +46,6 @@ def _end_crashed(session: Session, job: Job) -> None:
         job.error_message = f"The worker died {job.crashes} times while it ran this job."
         job_store.end_now(session, job, JobState.FAILED)
     else:
-        job.run_at, job.ready, job.state = now, True, JobState.WAITING
+        job.ready, job.state = True, JobState.WAITING  # at its old place in its lane: run_at stays
         session.flush()
     job_store.follow(session, job)

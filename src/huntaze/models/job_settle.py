@@ -145,7 +145,7 @@ def stop_cancelled(session: Session, job_id: uuid.UUID, attempt: int, end: Attem
 
 _HAND_BACK = text("""
     WITH back AS (
-        UPDATE jobs SET state = 'waiting', ready = true, lease_until = NULL, worker = NULL, run_at = clock_timestamp()
+        UPDATE jobs SET state = 'waiting', ready = true, lease_until = NULL, worker = NULL
         WHERE state = 'running' AND starts_with(worker, :node)
         RETURNING id, attempt, cancel_requested_at
     ), noted AS (
@@ -157,7 +157,8 @@ _HAND_BACK = text("""
 
 
 def hand_back(session: Session, node: str) -> list[uuid.UUID]:
-    """running -> waiting for all that a stopping node still holds: due at once, and no attempt is counted.
+    """running -> waiting for all that a stopping node still holds: due at once, at
+    its old place, and no attempt is counted.
 
     The node need not stop first: the fence turns whatever its processes still write into nothing.
     """

@@ -7,11 +7,14 @@ from typing import Any
 from celery import Celery, signals
 from celery.schedules import crontab
 from kombu.entity import Queue
+from kombu.transport import redis as redis_transport
 
 from huntaze import logs
 from huntaze.beat_schedule import FIRE, SCHEDULE, SWEEP, SWEEP_CRON
 from huntaze.models.job_kinds import MAX_HARD_LIMIT_S, QUEUES
 from huntaze.settings import Settings
+
+_log = logs.logger(__name__)
 
 
 def build_app(settings: Settings) -> Celery:
@@ -19,6 +22,7 @@ def build_app(settings: Settings) -> Celery:
 
     Only a worker also gets the tasks (`worker/base.py: register`); the others send and watch by name.
     """
+    redis_transport.Channel.QoS = _ForgivingQoS
     app = Celery("huntaze", broker=settings.redis.url.get_secret_value(), set_as_current=False)
     app.conf.update(_conf(settings))
     app.huntaze_node = node_name()
@@ -28,6 +32,17 @@ def build_app(settings: Settings) -> Celery:
 def node_name() -> str:
     """This process, unique over restarts: what a stopping node hands back is what bears its name."""
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+
+
+class _ForgivingQoS(redis_transport.QoS):
+    """When the broker's connection goes, Celery closes its channel twice, and the second time kombu looks for a client
+    that is gone: an AttributeError that ends the node. A hint that is not restored is sent again from the ledger."""
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        try:
+            super().restore_unacked_once(stderr)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            _log.warning("hints not restored", error=type(error).__name__)
 
 
 def keep_logs(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import psycopg
 import redis
 from celery import Celery
-from kombu.exceptions import OperationalError as BrokerAway
+from kombu.exceptions import KombuError
 from psycopg.conninfo import make_conninfo
 
 from huntaze.logs import logger
@@ -76,7 +76,7 @@ class Dispatcher:
             except (psycopg.OperationalError, *DatabaseAway) as error:
                 _log.warning("database away", error=type(error).__name__)
                 stop.wait(POLL_S)
-            except (BrokerAway, redis.RedisError, OSError) as error:
+            except (KombuError, redis.RedisError, OSError) as error:
                 _log.warning("broker away: rows wait", error=type(error).__name__)
                 stop.wait(POLL_S)
 
