@@ -100,6 +100,18 @@ def test_the_api_has_a_page_for_its_readers(up: Up) -> None:
     assert "swagger" in page.text.lower()
 
 
+def test_flower_shows_the_jobs_of_the_first_video_too(up: Up, api: ApiClient) -> None:
+    first = {job["id"]: job["kind"] for job in api.get("/v1/jobs")["jobs"]}
+    assert set(first.values()) == {"video.extract", "video.analyze"}
+    login = ("ops", up.facts["environment"]["HUNTAZE_FLOWER_PASSWORD"])
+
+    def shown() -> bool:
+        tasks = httpx.get(f"{up.facts['urls']['flower']}/api/tasks", auth=login, timeout=20).json()
+        return first.items() <= {id: task["name"] for id, task in tasks.items()}.items()
+
+    until(shown, "Flower to show the jobs of the first video")
+
+
 def test_flower_shows_each_job_by_kind_under_its_id(up: Up, api: ApiClient) -> None:
     jobs = {job["id"]: job["kind"] for job in api.get("/v1/jobs")["jobs"]}
     password = up.facts["environment"]["HUNTAZE_FLOWER_PASSWORD"]

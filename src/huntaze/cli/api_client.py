@@ -2,6 +2,7 @@
 
 import json
 import os
+import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _TYPES = {
     ".wmv": "video/x-ms-wmv",
 }
 _CHUNK = 1 << 18
+_KEY_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_-")
 
 
 class ApiError(Exception):
@@ -44,15 +46,21 @@ class StreamEvent:
 
 
 class ApiClient:
-    """One creator's way to the API. Raises ApiError."""
+    """One creator's way to the API. Raises ApiError, whose text never holds the key."""
 
     def __init__(self, url: str, key: str) -> None:
-        self._http = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=httpx.Timeout(30, connect=5),
-            trust_env=False,
-        )
+        _check_key(key)
+        if not url.startswith(("http://", "https://")):
+            raise ApiError(f"{url} is no address of an API. Give it as http://host:port.")
+        try:
+            self._http = httpx.Client(
+                base_url=url,
+                headers={"Authorization": f"Bearer {key}"},
+                timeout=httpx.Timeout(30, connect=5),
+                trust_env=False,
+            )
+        except httpx.InvalidURL as error:
+            raise ApiError(f"{url} is no address of an API: {error}. Give it as http://host:port.") from None
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +81,11 @@ class ApiClient:
             raise ApiError(f"The API at {self._http.base_url} does not answer: {error}") from error
         if response.is_error:
             raise _refusal(response)
-        return response.json()
+        try:
+            return response.json()
+        except ValueError:
+            what = f"{self._http.base_url} answered {response.status_code}, but not as the API does"
+            raise ApiError(f"{what}; is this its address?") from None
 
     def upload(self, path: Path, note: Callable[[int, int], None]) -> str:
         """Uploads a file through a presigned URL; returns the content id. `note(sent, size)` in bytes."""
@@ -144,12 +156,27 @@ def _parse(lines: Iterator[str]) -> Iterator[StreamEvent | None]:
             fields = {}
 
 
+def _check_key(key: str) -> None:
+    """What no key holds, told without repeating it: the text ends up in logs and on screens."""
+    for wrong, what in (
+        (not key, "is empty"),
+        ("\n" in key or "\r" in key, "holds a line break"),
+        (any(character.isspace() for character in key), "holds a space"),
+        (not _KEY_CHARACTERS.issuperset(key), "holds characters that no key has"),
+        (not key.startswith("hz_"), "does not begin with hz_"),
+    ):
+        if wrong:
+            hint = "A key is one word, as huntaze keys create prints it: hz_, then letters, digits, - and _."
+            raise ApiError(f"The key {what}. {hint}", "auth.invalid_key")
+
+
 def _refusal(response: httpx.Response) -> ApiError:
-    """What a problem document (RFC 9457) says, in one line."""
+    """What a problem document (RFC 9457) says, in one line, and once: `detail` often holds the fields' messages."""
     try:
         problem = response.json()
-        fields = "; ".join(f"{error['field']}: {error['message']}" for error in problem.get("errors") or [])
         text = problem.get("detail") or problem.get("title") or ""
+        errors = [error for error in problem.get("errors") or [] if error["message"] not in text]
+        fields = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
         return ApiError(f"{text}{' ' if text and fields else ''}{fields} ({problem.get('code')})", problem.get("code"))
     except (ValueError, AttributeError, KeyError, TypeError):
         return ApiError(f"The API answered {response.status_code}.")

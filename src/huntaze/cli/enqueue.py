@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from huntaze.cli.api_client import ApiClient, ApiError
 from huntaze.cli.demo import run_demo
 from huntaze.cli.here import DATA_DIR, api_here
-from huntaze.cli.output import Failed, err, out, print_json
+from huntaze.cli.inputs import check_cells, check_video
+from huntaze.cli.output import Failed, live_progress, print_json, print_line
 from huntaze.cli.report import print_facts
 
 enqueue = typer.Typer(no_args_is_help=True, help="Upload and enqueue.")
@@ -30,11 +30,13 @@ def video(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Upload FILE through a presigned URL and have it analysed."""
+    check_video(file)
+    check_cells(cells)
     access = api_here(url, key)
     if access is None:
         raise Failed("No fleet runs in this folder. Start one (huntaze up), or give --url and --key.", 2)
     try:
-        with ApiClient(access.url, access.key) as api, Progress(console=err, transient=True) as progress:
+        with ApiClient(access.url, access.key) as api, live_progress() as progress:
             task = progress.add_task("upload", total=1.0)
 
             def note(stage: str, fraction: float) -> None:
@@ -60,4 +62,4 @@ def _print_accepted(accepted: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(accepted)
     else:
-        out.print(f"video {accepted['id']}, job {accepted['job_id']}: see huntaze jobs show {accepted['job_id']}")
+        print_line(f"video {accepted['id']}, job {accepted['job_id']}: see huntaze jobs show {accepted['job_id']}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from huntaze.cli.stack.credentials import write_private
+from huntaze.cli.stack.errors import StackError
 from huntaze.cli.stack.ports import DEFAULT_PORTS, LOOPBACK, HeldPort
 from huntaze.cli.stack.rundir import RunDir
 from huntaze.cli.stack.service import Probe, Service, Stage
@@ -27,6 +28,14 @@ DEMO_HANDLE = "demo"
 _WORKER = ("-m", "huntaze.worker")
 WORKERS = {"worker-video": "video", "worker-io": "ai,default"}
 Note = Callable[[str], None]
+
+
+class PortTaken(StackError):
+    """The port that was asked for cannot be had; no other is taken in its place."""
+
+    def __init__(self, port: int) -> None:
+        reason = "taken" if port >= 1024 else "taken, or kept for root"
+        super().__init__(f"Port {port} is {reason}: name another with --port, or leave it out to get a free one.")
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,10 @@ def wanted() -> dict[str, bool]:
 
 
 async def start_fleet(supervisor: Supervisor, run: RunDir, ports: dict[str, int], note: Note) -> Fleet:
-    """Starts all of it and returns when every process answers. Raises SettingsError, StackError."""
+    """Starts all of it and returns when every process answers. `ports`: those that have to be exactly these; the
+    others fall on any free port where the usual one is taken. Raises SettingsError, StackError."""
     embed = wanted()
+    exactly = "api" in ports
     ports = {**DEFAULT_PORTS, **ports}
     note("starting the stores")
     environment = dict(os.environ)
@@ -81,7 +92,7 @@ async def start_fleet(supervisor: Supervisor, run: RunDir, ports: dict[str, int]
     note("migrating the database")
     key, creator_id, sessions = await asyncio.to_thread(_prepare, settings, run)
     note("starting the processes")
-    api_url = await _start_processes(supervisor, environment, sessions, ports["api"])
+    api_url = await _start_processes(supervisor, environment, sessions, ports["api"], exactly=exactly)
     return Fleet(
         environment={name: value for name, value in environment.items() if name.startswith("HUNTAZE_")},
         api_url=api_url,
@@ -151,11 +162,13 @@ async def _start_sandbox(supervisor: Supervisor, environment: dict[str, str], em
 
 
 async def _start_processes(
-    supervisor: Supervisor, environment: dict[str, str], sessions: Sessions, preferred: int
+    supervisor: Supervisor, environment: dict[str, str], sessions: Sessions, preferred: int, *, exactly: bool
 ) -> str:
     """API, dispatcher, workers: what a video needs. Returns the API's URL."""
     before = frozenset(await asyncio.to_thread(_nodes, sessions))
     with HeldPort(preferred) as port:
+        if exactly and port.number != preferred:
+            raise PortTaken(preferred)
         environment["HUNTAZE_API_PORT"] = str(port.number)
         services = [
             _service("api", ("-m", "huntaze.api"), environment, Stage.DOORS, _answers(port.number, "/readyz")),

@@ -5,19 +5,13 @@ from typing import Annotated
 
 import typer
 
-from huntaze.cli.here import settings_here
-from huntaze.cli.output import Failed, out, print_json, print_table, reachable
+from huntaze.cli.here import ledger
+from huntaze.cli.output import Failed, print_json, print_line, print_table
 from huntaze.models import user_store
-from huntaze.models.database import Sessions, build_engine, build_sessions
 from huntaze.models.users import Scope
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-
-
-def _sessions() -> Sessions:
-    url = settings_here("database").database.sqlalchemy_url
-    return build_sessions(build_engine(url, pool_size=1, application="huntaze-keys"))
 
 
 @keys.command()
@@ -33,19 +27,19 @@ def create(
     if handle is None:
         scopes = [*scopes, Scope.ACT_FOR]
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    with reachable(), _sessions().begin() as session:
+    with ledger("keys") as sessions, sessions.begin() as session:
         user_id = None if handle is None else user_store.ensure_user(session, handle).id
         key, secret = user_store.create_key(session, user_id, name, scopes, expires)
     if json:
         print_json({"prefix": key.prefix, "key": secret, "creator_id": user_id, "scopes": key.scopes})
     else:
-        out.print(secret, markup=False)
+        print_line(secret)
 
 
 @keys.command("list")
 def list_keys(json: AsJson = False) -> None:
     """Show all keys, newest first; never the keys themselves."""
-    with reachable(), _sessions()() as session:
+    with ledger("keys") as sessions, sessions() as session:
         found = user_store.list_keys(session)
     if json:
         shown = ("prefix", "name", "scopes", "created_at", "expires_at", "revoked_at")
@@ -61,9 +55,13 @@ def list_keys(json: AsJson = False) -> None:
 @keys.command()
 def revoke(
     prefix: Annotated[str, typer.Argument(help="the part between the underscores, as `keys list` shows")],
+    json: AsJson = False,
 ) -> None:
     """End a key at once."""
-    with reachable(), _sessions().begin() as session:
+    with ledger("keys") as sessions, sessions.begin() as session:
         if not user_store.revoke_key(session, prefix):
             raise Failed(f"There is no live key with the prefix {prefix}; see huntaze keys list.")
-    out.print(f"{prefix} is revoked")
+    if json:
+        print_json({"prefix": prefix, "revoked": True})
+    else:
+        print_line(f"{prefix} is revoked")

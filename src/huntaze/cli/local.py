@@ -2,22 +2,22 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from huntaze.cli.api_client import ApiClient, ApiError
 from huntaze.cli.demo import DemoFacts, run_demo
-from huntaze.cli.fleet import Fleet, start_fleet, start_operators
+from huntaze.cli.fleet import Fleet, PortTaken, start_fleet, start_operators
 from huntaze.cli.here import DATA_DIR
-from huntaze.cli.output import Failed, err, out, print_json
+from huntaze.cli.inputs import check_video
+from huntaze.cli.output import Failed, live_progress, out, print_json
 from huntaze.cli.report import print_facts, print_urls
 from huntaze.cli.stack.errors import StackError
+from huntaze.cli.stack.ports import is_free
 from huntaze.cli.stack.rundir import RunDir
 from huntaze.cli.stack.supervisor import Supervisor
 
@@ -25,7 +25,10 @@ T = TypeVar("T")
 
 Video = Annotated[Path | None, typer.Argument(help="a video file; without one the project's own sample is drawn")]
 Data = Annotated[Path, typer.Option("--data", help="the folder that keeps databases, objects, logs and pictures")]
-Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="port of the API; another if it is taken")]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=1, max=65535, help="port of the API; without it 8000, or another if that is taken"),
+]
 Reset = Annotated[bool, typer.Option("--reset", help="remove all data of earlier runs first")]
 AsJson = Annotated[bool, typer.Option("--json", help="print the facts as JSON")]
 
@@ -61,10 +64,14 @@ class _Session:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         with RunDir(self.data) as run:
+            for port in self.ports.values():
+                if not is_free(port):
+                    raise PortTaken(port)
             if self.reset:
                 run.reset()
             async with Supervisor(run.logs, lock_fd=run.lock_fd) as supervisor:
-                with _progress() as progress:
+                flower = None
+                with live_progress() as progress:
                     task = progress.add_task("starting", total=None)
 
                     def note(text: str) -> None:
@@ -72,13 +79,15 @@ class _Session:
 
                     starting = start_fleet(supervisor, run, self.ports, note)
                     fleet = await _unless(stop, supervisor, starting)
+                    if self.stay:  # before the upload, so that Flower shows its jobs too
+                        note("starting beat and Flower")
+                        flower = await _unless(stop, supervisor, start_operators(supervisor, fleet))
                 run.publish(_whereabouts(fleet))
                 facts = await _unless(stop, supervisor, asyncio.to_thread(self._demo, fleet, run.path))
                 self._show(facts)
-                if self.stay:
-                    flower = await _unless(stop, supervisor, start_operators(supervisor, fleet))
-                    run.publish(_whereabouts(fleet, flower))
+                if flower is not None:
                     print_urls(fleet, flower, run)
+                    run.publish(_whereabouts(fleet, flower))  # last: whoever reads it finds all of it done
                     with suppress(_Stopped):
                         await _unless(stop, supervisor, asyncio.Event().wait())
                     out.print("Stopping.")
@@ -86,7 +95,7 @@ class _Session:
 
     def _demo(self, fleet: Fleet, home: Path) -> DemoFacts:
         video = self.video or _sample(home)
-        with ApiClient(fleet.api_url, fleet.key) as api, _progress() as progress:
+        with ApiClient(fleet.api_url, fleet.key) as api, live_progress() as progress:
             task = progress.add_task("upload", total=1.0)
             note = lambda stage, fraction: progress.update(task, description=stage, completed=fraction)  # noqa: E731
             return run_demo(api, video, home / "pictures", note)
@@ -131,22 +140,9 @@ def _sample(home: Path) -> Path:
     return path
 
 
-def _progress() -> Progress:
-    """On a terminal a live line, on anything else nothing but the result."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=err,
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-
-
 def _run(session: _Session) -> None:
-    if session.video is not None and not session.video.is_file():
-        raise Failed(f"{session.video} is not a file; name a video, or leave it out for the sample.", 2)
+    if session.video is not None:
+        check_video(session.video)
     try:
         code = asyncio.run(session.run())
     except _Stopped:

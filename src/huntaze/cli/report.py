@@ -5,23 +5,24 @@ from rich.text import Text
 
 from huntaze.cli.demo import DemoFacts
 from huntaze.cli.fleet import Fleet
-from huntaze.cli.output import out, print_table
+from huntaze.cli.output import PANEL_COLUMNS, out, print_line, print_table
 from huntaze.cli.stack.rundir import RunDir
 
 
 def print_facts(facts: DemoFacts) -> None:
     """The analysis, the picture, the times, the bytes, the cost."""
     if facts.error is not None:
-        out.print(f"The video could not be analysed: {facts.error['message']} ({facts.error['code']})", style="red")
+        reason = f"The video could not be analysed: {facts.error['message']} ({facts.error['code']})"
+        out.print(reason, style="red", markup=False, soft_wrap=True)
     if facts.analysis is not None:
         _print_analysis(facts)
     media = facts.media
     if media is not None:
         length = "unknown length" if media["duration_s"] is None else f"{media['duration_s']:.1f} s"
-        out.print(f"Video     {facts.file}: {media['codec']}, {media['width']}x{media['height']}, {length}")
+        print_line(f"Video     {facts.file}: {media['codec']}, {media['width']}x{media['height']}, {length}")
     if facts.grid is not None:
         times = ", ".join(f"{cell['time_s']:.1f}" for cell in facts.cells)
-        out.print(f"Grid      {facts.grid}  ({len(facts.cells)} cells, at {times} s)")
+        print_line(f"Grid      {facts.grid}  ({len(facts.cells)} cells, at {times} s)")
     if facts.reading is not None:
         read, size = facts.reading["bytes"], facts.reading["size"]
         share = f"{100 * read / size:.1f} % of the object's {size:,} bytes, {facts.reading['requests']} requests"
@@ -30,7 +31,9 @@ def print_facts(facts: DemoFacts) -> None:
         usage = facts.usage
         cost = f"${usage['cost_micro_usd'] / 1e6:.6f}" + (" (sandbox: nothing was paid)" if usage["sandbox"] else "")
         out.print(f"Model     {usage['model']}: {usage['input_tokens']} + {usage['output_tokens']} tokens, {cost}")
-    out.print(f"Job       {facts.job_id}")
+    print_line(f"Job       {facts.job_id}")
+    if facts.error is not None:
+        return  # what else was not done follows from it
     out.print()
     print_table(["stage", "seconds"], [(t.stage, f"{t.seconds:.3f}") for t in facts.timings], "no stage ran")
     out.print(f"[bold]from upload to analysis: {facts.total_s:.2f} s[/bold]")
@@ -47,17 +50,18 @@ def _print_analysis(facts: DemoFacts) -> None:
     for scene in analysis["scenes"]:
         text.append(f"#{scene['cell']} {scene['time_s']:6.1f} s  {scene['description']}\n")
     title = "SANDBOX answer: made from pixels, no model has seen this video" if sandbox else "Analysis"
-    out.print(Panel(text, title=title, border_style="yellow" if sandbox else "green"))
+    width = min(out.width, PANEL_COLUMNS)
+    out.print(Panel(text, title=title, border_style="yellow" if sandbox else "green", width=width))
 
 
 def print_urls(fleet: Fleet, flower: str, run: RunDir) -> None:
     """Where everything is."""
     out.print()
     out.print("[bold]The fleet is up.[/bold]")
-    out.print(f"API       {fleet.api_url}   docs: {fleet.api_url}/docs   metrics: {fleet.api_url}/metrics")
+    print_line(f"API       {fleet.api_url}   docs: {fleet.api_url}/docs   metrics: {fleet.api_url}/metrics")
     login = f"user {fleet.environment.get('HUNTAZE_FLOWER_USER', 'ops')}, password "
-    out.print(f"Flower    {flower}   {login}{fleet.environment['HUNTAZE_FLOWER_PASSWORD']}")
-    out.print(f"Demo key  {fleet.key}")
-    out.print(f"Data      {run.path}   logs: {run.logs}")
+    print_line(f"Flower    {flower}   {login}{fleet.environment['HUNTAZE_FLOWER_PASSWORD']}")
+    print_line(f"Demo key  {fleet.key}")
+    print_line(f"Data      {run.path}   logs: {run.logs}")
     out.print("Other commands (huntaze jobs list, huntaze enqueue video FILE, ...) find this fleet from this folder.")
     out.print("[dim]Ctrl-C stops all of it.[/dim]")

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
-from huntaze.cli.output import Failed, err, out, print_json
+from huntaze.cli.inputs import check_cells, check_video
+from huntaze.cli.output import Failed, live_progress, out, print_json, print_line
 from huntaze.pipelines.errors import HuntazeError
 from huntaze.pipelines.video.extract import Extraction, extract
-from huntaze.pipelines.video.grid import SQUARES
 
 video = typer.Typer(no_args_is_help=True, help="Look at videos here, without a fleet.")
 
@@ -28,10 +27,10 @@ def inspect(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Probe FILE, take frames out, lay the grid: pictures in DIR, facts on standard output."""
-    if cells not in SQUARES:
-        raise Failed(f"--cells must be one of {', '.join(map(str, SQUARES))}, not {cells}.", 2)
+    check_video(file, empty=True)  # the pipeline has a code for an empty one
+    check_cells(cells)
     try:
-        with file.open("rb") as opened, Progress(console=err, transient=True) as progress:
+        with file.open("rb") as opened, live_progress() as progress:
             task = progress.add_task("open", total=1.0)
             found = extract(
                 opened,
@@ -44,19 +43,26 @@ def inspect(
             print_json({"file": str(file), "error": {"code": error.code, "message": error.message}})
             raise typer.Exit(1) from None
         raise Failed(f"{file}: {error.message} ({error.code})") from None
-    paths = _write(found, to)
+    except OSError as error:
+        raise Failed(f"{file} cannot be read: {error.strerror or error}.") from None
+    try:
+        paths = _write(found, to)
+    except OSError as error:
+        raise Failed(
+            f"The pictures cannot be written to {to}: {error.strerror or error}. Name another folder with --out."
+        ) from None
     facts = _facts(file, found, paths)
     if json:
         print_json(facts)
         return
     length = "unknown length" if found.facts.duration_s is None else f"{found.facts.duration_s:.2f} s"
     kind = f"{found.facts.container}, {found.facts.codec}, {found.facts.width}x{found.facts.height}, {length}"
-    out.print(f"{file}: {kind}{', damaged' if found.damaged else ''}", markup=False)
+    print_line(f"{file}: {kind}{', damaged' if found.damaged else ''}")
     out.print("frames at " + ", ".join(f"{time:.2f}" for time in found.times_s) + " s")
     for stage in found.stages:
         out.print(f"{stage.name}: {stage.seconds * 1000:.0f} ms")
     for name, path in paths.items():
-        out.print(f"{name}: {path}", markup=False, soft_wrap=True)
+        print_line(f"{name}: {path}")
 
 
 def _write(found: Extraction, folder: Path) -> dict[str, Path]:
