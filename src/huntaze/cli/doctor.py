@@ -7,10 +7,11 @@ from typing import Annotated
 import httpx
 import redis
 import typer
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from huntaze.cli.here import settings_here
-from huntaze.cli.output import out, print_json
+from huntaze.cli.output import out, print_json, print_line
+from huntaze.cli.queues import Stranded, find_stranded
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models import node_store, schema
 from huntaze.models.database import build_engine, build_sessions
@@ -46,9 +47,9 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="print JSON")] = Fa
                 else "[red]FAIL[/red]"
             )
             out.print(f"{mark}  {finding.check}: ", end="")
-            out.print(finding.detail, markup=False)
+            print_line(finding.detail)
             if not finding.ok:
-                out.print(f"      -> {finding.fix}", markup=False)
+                print_line(f"      -> {finding.fix}")
     raise typer.Exit(0 if all(finding.ok or finding.warning for finding in findings) else 1)
 
 
@@ -72,6 +73,13 @@ def _guarded(name: str, check: Callable[[Settings], Iterator[Finding]], settings
 
 def _database(settings: Settings) -> Iterator[Finding]:
     engine = build_engine(settings.database.sqlalchemy_url, pool_size=1, application="huntaze-doctor")
+    try:
+        yield from _ledger(engine)
+    finally:
+        engine.dispose()
+
+
+def _ledger(engine: Engine) -> Iterator[Finding]:
     with engine.connect() as connection:
         version = int(connection.execute(text("SHOW server_version_num")).scalar_one()) // 10_000
     yield Finding("postgresql", version >= 16, f"version {version}", "Upgrade the server to 16 or newer.")
@@ -81,10 +89,20 @@ def _database(settings: Settings) -> Iterator[Finding]:
         return
     with build_sessions(engine)() as session:
         beats = node_store.alive(session)
+        stranded = find_stranded(session)
     for process in _PROCESSES:
         count = sum(beat.process == process for beat in beats)
         fix = f"Start one: huntaze {process}"
         yield Finding(process, count > 0, f"{count} alive", fix, warning=True)
+    yield from _strandings(stranded)
+
+
+def _strandings(stranded: list[Stranded]) -> Iterator[Finding]:
+    if not stranded:
+        yield Finding("kinds", True, "every job that is due has a worker that knows its kind")
+    for one in stranded:
+        fix = f"Start workers of a release that knows {one.kind} version {one.version}; see huntaze queues list."
+        yield Finding("kinds", False, str(one), fix, warning=True)
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:

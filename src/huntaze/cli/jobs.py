@@ -1,25 +1,22 @@
 """`huntaze jobs`: the ledger, for operators."""
 
 import uuid
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from huntaze.cli.here import settings_here
-from huntaze.cli.output import Failed, out, print_json, print_table, reachable
+from huntaze.cli.here import ledger
+from huntaze.cli.output import WIDE, Failed, out, print_json, print_line, print_table
 from huntaze.models import job_store
-from huntaze.models.database import Sessions, build_engine, build_sessions
+from huntaze.models.database import Sessions
 from huntaze.models.jobs import Job, JobState
 from huntaze.pipelines.errors import HuntazeError
 
 jobs = typer.Typer(no_args_is_help=True, help="List, show, retry and cancel jobs.")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 JobId = Annotated[uuid.UUID, typer.Argument(help="as `jobs list` shows")]
-
-
-def _sessions() -> Sessions:
-    url = settings_here("database").database.sqlalchemy_url
-    return build_sessions(build_engine(url, pool_size=1, application="huntaze-jobs"))
+_RETRIES = 50  # jobs that one `retry` by filter takes, unless told otherwise
 
 
 def _facts(job: Job) -> dict[str, Any]:
@@ -36,32 +33,36 @@ def list_jobs(
     json: AsJson = False,
 ) -> None:
     """Show jobs, newest first."""
-    with reachable(), _sessions()() as session:
+    with ledger("jobs") as sessions, sessions() as session:
         found = job_store.search(session, creator_id=creator, state=state, kind=kind, error_code=error, limit=limit)
     if json:
         print_json([_facts(job) for job in found])
         return
-    rows = [
-        (
-            j.id,
-            j.kind,
-            j.state,
-            f"{j.progress:.0%}",
-            j.attempt,
-            j.error_code,
-            j.created_at.strftime("%Y-%m-%d %H:%M:%S"),
-        )
-        for j in found
-    ]
-    print_table(
-        ["id", "kind", "state", "progress", "attempt", "error", "created (UTC)"], rows, "there are no such jobs"
-    )
+    wide = out.width >= WIDE
+    columns = ["id", "kind", "state", *(["progress", "attempt"] if wide else []), "error"]
+    rows = [(j.id, j.kind, j.state, *((f"{j.progress:.0%}", j.attempt) if wide else ()), j.error_code) for j in found]
+    when = _when if wide else _age
+    rows = [(*row, when(job.created_at)) for row, job in zip(rows, found, strict=True)]
+    print_table([*columns, "created (UTC)" if wide else "age"], rows, "there are no such jobs")
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _age(moment: datetime) -> str:
+    """For a narrow terminal: 41 s, 3 min, 5 h, 12 d."""
+    seconds = max((datetime.now(UTC) - moment).total_seconds(), 0)
+    for limit, length, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds // 86_400:.0f} d"
 
 
 @jobs.command()
 def show(job_id: JobId, json: AsJson = False) -> None:
     """Show one job with its attempts, stage timings and tracebacks."""
-    with reachable(), _sessions()() as session:
+    with ledger("jobs") as sessions, sessions() as session:
         job = job_store.get(session, job_id)
         attempts = [] if job is None else [dict(attempt) for attempt in job_store.attempts_of(session, job_id)]
     if job is None:
@@ -81,24 +82,65 @@ def show(job_id: JobId, json: AsJson = False) -> None:
 
 
 @jobs.command()
-def retry(job_id: JobId) -> None:
-    """Take a failed job from the shelf: it runs again, with all its attempts."""
-    _act(job_id, job_store.replay, "waiting again")
+def retry(
+    job_id: Annotated[uuid.UUID | None, typer.Argument(help="as `jobs list` shows; or name a filter")] = None,
+    kind: Annotated[str | None, typer.Option(help="failed jobs of this kind")] = None,
+    error: Annotated[str | None, typer.Option(help="failed jobs with this error code")] = None,
+    creator: Annotated[uuid.UUID | None, typer.Option(help="this creator's failed jobs")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=1000, help=f"at most; default: {_RETRIES}")] = None,
+    json: AsJson = False,
+) -> None:
+    """Take failed jobs from the shelf, one by its id or all that match: they run again, with all their attempts."""
+    filtered = any(value is not None for value in (kind, error, creator, limit))
+    if (job_id is not None) == filtered:
+        raise Failed("Name one job, or at least one of --kind, --error, --creator and --limit; not both.", 2)
+    if job_id is not None:
+        _act(job_id, job_store.replay, "waiting again", as_json=json)
+        return
+    with ledger("jobs") as sessions:
+        with sessions() as session:
+            found = job_store.search(
+                session,
+                creator_id=creator,
+                state=JobState.FAILED,
+                kind=kind,
+                error_code=error,
+                limit=limit or _RETRIES,
+            )
+        retried = [job.id for job in found if _replayed(sessions, job.id)]
+    full = len(found) == (limit or _RETRIES)
+    if json:
+        print_json({"retried": retried, "limit_reached": full})
+    else:
+        count = "1 job is" if len(retried) == 1 else f"{len(retried)} jobs are"
+        print_line(f"{count} waiting again" + (": the limit; there may be more" if full else ""))
+
+
+def _replayed(sessions: Sessions, job_id: uuid.UUID) -> bool:
+    """Each in a transaction of its own: many jobs' locks are not held at once. False: it has left the shelf since."""
+    try:
+        with sessions.begin() as session:
+            return job_store.replay(session, job_id) is not None
+    except HuntazeError:
+        return False
 
 
 @jobs.command()
-def cancel(job_id: JobId) -> None:
+def cancel(job_id: JobId, json: AsJson = False) -> None:
     """Cancel a job that waits; ask one that runs to stop at its next checkpoint."""
-    _act(job_id, job_store.cancel, "")
+    _act(job_id, job_store.cancel, "", as_json=json)
 
 
-def _act(job_id: uuid.UUID, action: Any, words: str) -> None:
+def _act(job_id: uuid.UUID, action: Any, words: str, *, as_json: bool) -> None:
     try:
-        with reachable(), _sessions().begin() as session:
+        with ledger("jobs") as sessions, sessions.begin() as session:
             job: Job | None = action(session, job_id)
     except HuntazeError as error:
         raise Failed(error.message) from None
     if job is None:
         raise Failed(f"There is no job {job_id}.")
+    if as_json:
+        print_json(_facts(job))
+        return
     asked = " (asked to stop)" if job.state == JobState.RUNNING and job.cancel_requested_at else ""
-    out.print(f"{job_id} is {words or job.state}{asked}")
+    print_line(f"{job_id} is {words or job.state}{asked}")

@@ -19,6 +19,7 @@ COMMANDS = {
     "db": "database",
     "keys": "keys",
     "jobs": "jobs",
+    "queues": "queues",
     "enqueue": "enqueue",
     "video": "video",
     "doctor": "doctor",
