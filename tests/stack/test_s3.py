@@ -109,6 +109,63 @@ def test_s3_hears_nobody_who_does_not_sign(stores: Stores) -> None:
     assert "kept" in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
 
 
+def test_s3_hears_no_url_that_is_signed_in_another_way(stores: Stores) -> None:
+    client = s3_client(stores.s3)
+    client.create_bucket(Bucket="signed")
+    client.put_object(Bucket="signed", Key="mine", Body=b"secret")
+    older = f"AWSAccessKeyId={stores.s3.access_key}&Signature=x&Expires=9999999999"
+    good = urlsplit(presigned(stores.s3, "/signed/mine", datetime.now(UTC), 60)).query
+    date = good.partition("X-Amz-Date=")[2][:16]
+    queries = [
+        older,
+        older.lower(),
+        f"X-Amz-Signature=1&{older}",
+        f"x-amz-signature=1&{older}",
+        f"{good}&{older}",
+        f"{good}&awsaccesskeyid=1",
+        f"{good}&Expires=9999999999",
+        f"{good}&X-Amz-Signature=1",
+        f"x-amz-signature=1&{good}",
+        f"{good}&x-amz-expires=600",
+        good.replace("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
+        good.replace("AWS4-HMAC-SHA256", "none"),
+        good.replace("X-Amz-Algorithm=AWS4-HMAC-SHA256&", ""),
+        good.replace("&X-Amz-Expires=60", ""),
+        good.replace("X-Amz-Expires=60", "X-Amz-Expires=61"),
+        good.replace("X-Amz-Expires=60", "X-Amz-Expires=-1"),
+        good.replace("X-Amz-Expires=60", f"X-Amz-Expires={'9' * 5000}"),
+        good.replace(date, "now"),
+        good.replace("X-Amz-", "x-amz-"),
+        good.partition("&X-Amz-Signature=")[0] + "&X-Amz-Signature=%C3%A9",
+        good + "%ff",
+    ]
+    with httpx.Client(trust_env=False) as anybody:
+        for query in queries:
+            for method in ("GET", "PUT", "DELETE"):
+                url = f"{stores.s3.endpoint_url}/signed/mine?{query}"
+                answer = anybody.request(method, url, content=b"forged" if method == "PUT" else None)
+                assert answer.status_code == 403, (method, query, answer.text)
+    assert httpx.get(f"{stores.s3.endpoint_url}/signed/mine?{good}").content == b"secret"
+
+
+def test_s3_takes_no_header_that_the_url_did_not_sign(stores: Stores) -> None:
+    client = s3_client(stores.s3)
+    client.create_bucket(Bucket="copies")
+    client.put_object(Bucket="copies", Key="secret", Body=b"secret")
+    put = client.generate_presigned_url("put_object", Params={"Bucket": "copies", "Key": "mine"}, ExpiresIn=60)
+    assert httpx.put(put, headers={"x-amz-copy-source": "/copies/secret"}).status_code == 403
+    assert [entry["Key"] for entry in client.list_objects_v2(Bucket="copies")["Contents"]] == ["secret"]
+
+
+def test_s3_refuses_a_signature_that_is_not_ascii(stores: Stores) -> None:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{stores.s3.access_key}/{stamp[:8]}/us-east-1/s3/aws4_request"
+    value = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature=é"
+    headers = {"Authorization": value.encode(), "x-amz-date": stamp.encode()}
+    answer = httpx.get(f"{stores.s3.endpoint_url}/", headers=headers)
+    assert (answer.status_code, "SignatureDoesNotMatch" in answer.text) == (403, True)
+
+
 def test_s3_takes_every_way_that_a_client_signs(stores: Stores) -> None:
     client = s3_client(stores.s3)
     client.create_bucket(Bucket="shapes")
