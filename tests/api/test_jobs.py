@@ -6,10 +6,11 @@ import httpx
 import pytest
 
 from huntaze.clients.s3 import S3ObjectStore
-from huntaze.models import job_dispatch, job_store
+from huntaze.models import job_dispatch, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
-from huntaze.models.job_store import AttemptEnd
+from huntaze.models.job_dispatch import Turns
+from huntaze.models.job_settle import AttemptEnd
 from huntaze.models.jobs import Job
 from huntaze.models.users import User
 from tests.api.video_requests import accepted
@@ -29,7 +30,7 @@ def enqueued(sessions: Sessions, creator: User, count: int = 1) -> list[str]:
 
 def claimed(sessions: Sessions, job_id: str, queue: str = "default") -> Job:
     with sessions.begin() as session:
-        job_dispatch.take_due(session, queue, 100)
+        job_dispatch.take_due(session, queue, 100, {"noop": 1, "video.extract": 1}, Turns())
         job = job_store.claim(session, uuid.UUID(job_id), "a/1", 30)
     assert job is not None
     return job
@@ -38,7 +39,7 @@ def claimed(sessions: Sessions, job_id: str, queue: str = "default") -> Job:
 def fail(sessions: Sessions, job_id: str, queue: str = "default") -> None:
     attempt = claimed(sessions, job_id, queue).attempt
     with sessions.begin() as session:
-        job_store.fail(session, uuid.UUID(job_id), attempt, BROKEN)
+        job_settle.fail(session, uuid.UUID(job_id), attempt, BROKEN)
 
 
 def test_the_list_is_filtered_and_walked(api: httpx.Client, creator: User, sessions: Sessions) -> None:
