@@ -1,5 +1,6 @@
 """Server-Sent Events: live, resumable, without gap or repeat."""
 
+import asyncio
 import json
 import time
 import uuid
@@ -13,9 +14,9 @@ from sqlalchemy import text
 
 from huntaze.api.app import build_app
 from huntaze.api.server import GRACE_S
-from huntaze.api.streams import StreamPolicy
+from huntaze.api.streams import StreamPolicy, Streams
 from huntaze.models import event_store, user_store
-from huntaze.models.database import Sessions
+from huntaze.models.database import Sessions, build_engine, build_sessions
 from huntaze.models.events import Event
 from huntaze.models.users import User
 from huntaze.settings import Settings
@@ -193,6 +194,24 @@ def test_lost_notifications_and_a_lost_connection(
             session.execute(text(cut))
         placed(sessions, creator.id, 2)
         assert stream.numbers(1) == [2], "the stream outlives its connections"
+
+
+def test_a_database_that_is_away_is_not_asked_without_a_pause() -> None:
+    engine = build_engine("postgresql+psycopg://x:secret@127.0.0.1:9/x", pool_size=1, application="tests")
+    streams = Streams(StreamPolicy(keep_alive_s=9, recheck_s=0.05, retry_s=0.2))
+    streams.serve_from(build_sessions(engine))
+
+    async def follow(rounds: int) -> None:
+        with streams.opened(uuid.uuid4()) as stream:
+            async for batch in stream.batches(lambda: True):
+                assert batch == []
+                rounds -= 1
+                if rounds == 0:
+                    streams.close()
+
+    begun = time.monotonic()
+    asyncio.run(follow(5))
+    assert time.monotonic() - begun > 5 * 0.2 - 0.1, "the key was to be asked for again meanwhile"
 
 
 def test_a_stop_ends_the_streams_at_once(

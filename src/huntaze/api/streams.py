@@ -181,20 +181,20 @@ class Stream:
         recheck_at = clock() + policy.recheck_s
         while not self._streams.closing:
             self.news.clear()  # before the read: what comes during it is read again
-            patience = policy.keep_alive_s
             try:
                 events = await self._streams.in_thread(self._read)
                 if clock() >= recheck_at:
                     if not await self._streams.in_thread(is_live):
                         return
                     recheck_at = clock() + policy.recheck_s
+                patience = min(policy.keep_alive_s, recheck_at - clock())
             except SQLAlchemyError as error:
                 _log.warning("streams.read_failed", error=type(error).__name__)
-                events, patience = [], policy.retry_s
+                events, patience = [], policy.retry_s  # however long ago the key was to be asked for
             if events:
                 self.position = events[-1].position or self.position
                 yield events
-            if len(events) < policy.batch and not await self._wait(min(patience, recheck_at - clock())):
+            if len(events) < policy.batch and not await self._wait(patience):
                 yield []
 
     def _read(self) -> Sequence[Event]:
