@@ -1,7 +1,9 @@
 """What operators ask, with the stores there and away."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
 import httpx
@@ -10,10 +12,12 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from huntaze.api.app import build_app
+from huntaze.api.services import LOOK_UPS
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models import job_dispatch, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
+from huntaze.models.job_dispatch import Turns
 from huntaze.models.users import User
 from huntaze.settings import Settings
 from tests.api.conftest import Connect, Serve
@@ -132,6 +136,30 @@ def test_a_store_that_hangs_does_not_hang_the_probe(
     assert ready.elapsed.total_seconds() < 4
 
 
+def test_an_object_store_that_hangs_does_not_hang_the_rest(
+    serve: Serve, settings: Settings, silent_port: int, creator: User, make_key: Callable[..., str]
+) -> None:
+    headers = {"Authorization": f"Bearer {make_key(creator)}"}
+    body = {"object_key": f"creators/{creator.id}/imports/a.mp4"}
+    app = build_app(without_s3(settings, silent_port))
+    with (
+        serve(app) as url,
+        httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client,
+        ThreadPoolExecutor(60) as pool,
+    ):
+        begun = time.monotonic()
+        posts = [pool.submit(client.post, "/v1/videos", json=body) for _ in range(60)]
+        wait(posts, timeout=2, return_when=FIRST_COMPLETED)  # the first that is refused: all places are taken
+        jobs = client.get("/v1/jobs", timeout=2)
+        assert jobs.status_code == 200
+        answers = [post.result() for post in posts]
+        assert time.monotonic() - begun < 10, "asked once, and not for long"
+        assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(503, "storage.unavailable")}
+        assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+        assert len([answer for answer in answers if "Too many" in answer.json()["detail"]]) == 60 - LOOK_UPS
+        assert "Too many" not in client.post("/v1/videos", json=body).json()["detail"], "the places are free again"
+
+
 def samples(exposition: str) -> dict[str, float]:
     lines = [line for line in exposition.splitlines() if not line.startswith("#")]
     return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
@@ -168,7 +196,7 @@ def test_the_backlog_is_read_at_each_scrape(connect: Connect, creator: User, ses
     assert waiting['huntaze_jobs{queue="default",state="waiting"}'] == 3
     assert 60 <= waiting['huntaze_oldest_due_seconds{queue="default"}'] < 90
     with sessions.begin() as session:
-        job_dispatch.take_due(session, "default", 1)
+        job_dispatch.take_due(session, "default", 1, {"noop": 1}, Turns())
     queued = scraped()
     assert queued['huntaze_jobs{queue="default",state="queued"}'] == 1
     assert queued['huntaze_oldest_due_seconds{queue="default"}'] >= 60, "it has not started yet"

@@ -1,6 +1,9 @@
 """One behaviour for every object store: the in-memory twin and a server that speaks S3."""
 
+import socket
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -82,3 +85,35 @@ def test_a_missing_bucket_a_wrong_key_and_a_dead_server_are_told_apart(
         other(settings, access_key_id="WRONG").check()
     with pytest.raises(StorageAway):
         other(settings, endpoint_url="http://127.0.0.1:9").head("x")
+
+
+def test_how_long_and_how_often_a_silent_server_is_asked(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        s3 = settings.s3.model_copy(update={"endpoint_url": f"http://127.0.0.1:{server.getsockname()[1]}"})
+        for attempts in (1, 2):
+            store = S3ObjectStore(s3, read_timeout_s=0.2, attempts=attempts)
+            begun = time.monotonic()
+            with pytest.raises(StorageAway):
+                store.head("x")
+            assert time.monotonic() - begun < 5
+            store.close()
+            server.settimeout(0.2)
+            for _ in range(attempts):
+                server.accept()[0].close()
+            with pytest.raises(TimeoutError):
+                server.accept()
+
+
+def test_nothing_is_signed_without_credentials(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    store = other(settings, access_key_id=None, secret_access_key=None)
+    with pytest.raises(StorageAway):
+        store.presign_get("a", 60)
+    with pytest.raises(StorageAway):
+        store.presign_put("a", 1, "video/mp4", 60)

@@ -57,7 +57,8 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
         engine = build_engine(
             settings.database.sqlalchemy_url, pool_size=settings.database.pool_size, application="huntaze-api"
         )
-        objects = S3ObjectStore(settings.s3)
+        # A client waits for the answer, and a thread with it; the client is the one who tries again.
+        objects = S3ObjectStore(settings.s3, read_timeout_s=3, attempts=1)
         probes = Probes(settings, objects)
         sessions = build_sessions(engine)
         streams.serve_from(sessions)

@@ -1,6 +1,7 @@
 """What the routes of one process share. Built by the lifespan, found on the connection; nothing is global."""
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -13,10 +14,14 @@ from huntaze.clients.object_store import ObjectStore
 from huntaze.models.database import Sessions
 from huntaze.settings import Settings
 
+# Requests that may wait for the object store at a time: half of the 40 threads that routes run in, so that a store
+# that hangs leaves the other half to routes that do not ask it.
+LOOK_UPS = 20
+
 
 @dataclass(frozen=True)
 class Services:
-    """Safe to share between threads."""
+    """Safe to share between threads. `look_ups`: taken, without waiting, around a call to the object store."""
 
     settings: Settings
     sessions: Sessions
@@ -24,6 +29,7 @@ class Services:
     streams: Streams
     probes: Probes
     metrics: Metrics
+    look_ups: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LOOK_UPS))
 
 
 async def _services(connection: HTTPConnection) -> Services:

@@ -21,7 +21,8 @@ _NO_BUCKET = {"NoSuchBucket"}
 class S3ObjectStore:
     """One bucket. Safe to share between threads; not between processes."""
 
-    def __init__(self, settings: S3Settings) -> None:
+    def __init__(self, settings: S3Settings, *, read_timeout_s: float = 20, attempts: int = 3) -> None:
+        """`read_timeout_s`: silence after which an attempt is given up. `attempts`: the first one included."""
         secret = settings.secret_access_key
         self._bucket = settings.bucket
         self._region = settings.region
@@ -35,8 +36,8 @@ class S3ObjectStore:
             config=Config(
                 signature_version="s3v4",
                 connect_timeout=3,
-                read_timeout=20,
-                retries={"mode": "standard", "max_attempts": 3},
+                read_timeout=read_timeout_s,
+                retries={"mode": "standard", "total_max_attempts": attempts},
                 max_pool_connections=32,
                 tcp_keepalive=True,
                 s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
@@ -94,11 +95,14 @@ class S3ObjectStore:
 
     def presign_put(self, key: str, size: int, content_type: str, expires_s: int) -> str:
         params = {"Bucket": self._bucket, "Key": key, "ContentLength": size, "ContentType": content_type}
-        return str(self._client.generate_presigned_url("put_object", Params=params, ExpiresIn=expires_s))
+        return self._presign("put_object", params, expires_s)
 
     def presign_get(self, key: str, expires_s: int) -> str:
-        params = {"Bucket": self._bucket, "Key": key}
-        return str(self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_s))
+        return self._presign("get_object", {"Bucket": self._bucket, "Key": key}, expires_s)
+
+    def _presign(self, operation: str, params: dict[str, Any], expires_s: int) -> str:
+        with self._translated(params["Key"]):  # nothing is sent, but a role's credentials may have to be fetched
+            return str(self._client.generate_presigned_url(operation, Params=params, ExpiresIn=expires_s))
 
     def check(self) -> None:
         with self._translated(""):

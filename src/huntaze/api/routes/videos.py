@@ -15,7 +15,7 @@ from huntaze.api.problems import ProblemError, not_found, problems, refuse_field
 from huntaze.api.schemas.base import Cursor
 from huntaze.api.schemas.videos import Artifacts, Video, VideoAccepted, VideoPage, VideoRequest, VideoSummary
 from huntaze.api.services import Services, ServicesOf
-from huntaze.clients.object_store import NoSuchObject, ObjectInfo
+from huntaze.clients.object_store import NoSuchObject, ObjectInfo, StorageAway
 from huntaze.models import content_store, job_reads, job_store
 from huntaze.models.base import new_id
 from huntaze.models.content import ContentTask, TaskStatus
@@ -103,11 +103,15 @@ def _source(session: Session, caller: Caller, body: VideoRequest) -> _Source:
 
 def _look(services: Services, source: _Source) -> ObjectInfo:
     """What the store has under the key. Raises ProblemError if that is nothing to look at, and StorageAway."""
+    if not services.look_ups.acquire(blocking=False):
+        raise StorageAway("Too many requests wait for the object store; nothing was changed. Try again.")
     try:
         seen = services.objects.head(source.object_key)
     except NoSuchObject:
         message = "Nothing was uploaded there yet; upload the file first, then repeat this request."
         raise refuse_field(409, "content.not_uploaded", source.field, message) from None
+    finally:
+        services.look_ups.release()
     if seen.size == 0:
         raise refuse_field(422, "content.empty", source.field, "The uploaded file is empty.")
     limit = services.settings.api.max_upload_bytes
