@@ -9,11 +9,13 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from huntaze.api.schemas.videos import Keyframe, Video
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models.content import Content, ContentTask
 from huntaze.models.database import Sessions
 from huntaze.models.jobs import Job
 from huntaze.models.users import User
+from huntaze.pipelines.video import grid
 from tests.api.video_requests import FILE, accepted, analysed, uploaded
 
 
@@ -180,7 +182,7 @@ def test_a_video_before_and_after(api: httpx.Client, creator: User, sessions: Se
     objects.put(f"creators/{creator.id}/artifacts/grid", b"jpeg", "image/jpeg")
     after = api.get(answer["url"]).json()
     assert (after["status"], after["progress"], after["analysis"]) == ("succeeded", 1.0, {"summary": "A beach."})
-    assert after["keyframes"] == [{"cell": 0, "time_s": 0.0}, {"cell": 1, "time_s": 2.0}]
+    assert after["keyframes"] == [{"cell": 1, "time_s": 0.0}, {"cell": 2, "time_s": 2.0}]
     assert after["usage"]["sandbox"] is True
     assert after["reading"] == {"bytes": 10, "requests": 2, "size": 18}
     pictures = after["artifacts"]
@@ -188,6 +190,12 @@ def test_a_video_before_and_after(api: httpx.Client, creator: User, sessions: Se
     assert httpx.get(pictures["grid"], trust_env=False).content == b"jpeg"
     forged = pictures["grid"].replace("X-Amz-Signature=", "X-Amz-Signature=0")
     assert httpx.get(forged, trust_env=False).status_code == 403
+
+
+def test_the_document_counts_cells_as_the_grid_does() -> None:
+    example = Video.model_json_schema()["examples"][0]
+    assert [frame["cell"] for frame in example["keyframes"]] == [cell.index for cell in grid.layout((0.0, 1.4))]
+    assert "from 1" in Keyframe.model_json_schema()["properties"]["cell"]["description"]
 
 
 def test_the_list_is_walked_by_its_cursor(api: httpx.Client, objects: S3ObjectStore) -> None:

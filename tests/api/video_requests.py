@@ -34,9 +34,11 @@ def analysed(sessions: Sessions, video_id: str, creator_id: uuid.UUID) -> None:
     names = ("grid", "poster", "storyboard", "storyboard_vtt")
     extracted = Extracted(
         media={"container": "mp4", "width": 640, "height": 360, "duration_s": 4.0},
-        keyframes=[{"cell": 0, "time_s": 0.0}, {"cell": 1, "time_s": 2.0}],
+        keyframes=[{"cell": 1, "time_s": 0.0}, {"cell": 2, "time_s": 2.0}],
         artifacts={name: f"creators/{creator_id}/artifacts/{name}" for name in names},
         reading={"bytes": 10, "requests": 2, "size": 18},
+        size=len(FILE),
+        etag="0",
     )
     usage = {"model": "m", "sandbox": True, "input_tokens": 3, "output_tokens": 4, "cost_micro_usd": 5}
     with sessions.begin() as session:

@@ -49,11 +49,11 @@ class VideoAccepted(BaseModel):
 
 
 class Keyframe(BaseModel):
-    """One cell of the grid, counted from 0 in reading order."""
+    """One cell of the grid."""
 
     model_config = ConfigDict(extra="allow")
 
-    cell: int
+    cell: int = Field(description="counted from 1 in reading order, as drawn on the grid")
     time_s: float = Field(description="seconds from the start of the video")
 
 
@@ -153,7 +153,7 @@ class Video(VideoSummary):
                 _SUMMARY
                 | {
                     "media": {"container": "mp4", "codec": "h264", "width": 1920, "height": 1080, "duration_s": 12.5},
-                    "keyframes": [{"cell": 0, "time_s": 0.0}, {"cell": 1, "time_s": 1.4}],
+                    "keyframes": [{"cell": 1, "time_s": 0.0}, {"cell": 2, "time_s": 1.4}],
                     "analysis": {"summary": "Two people walk along a beach at sunset."},
                     "usage": {
                         "model": "Phi-4-multimodal-instruct",
