@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Set
 from typing import TextIO
 
 import structlog
@@ -10,14 +11,22 @@ import structlog
 _QUIET = ("botocore", "boto3", "urllib3", "s3transfer", "httpx", "httpcore", "kombu", "amqp")
 
 
-def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
+def configure(level: str = "INFO", stream: TextIO | None = None, *, without: Set[str] = frozenset()) -> None:
     """Sets up structlog and the standard library's logging with the same form. Bound context (job id, kind, attempt,
-    creator) is on every line, those of Celery included."""
+    creator) is on every line, those of Celery included. `without`: fields that are left out.
+
+    A traceback is its text, never with the local variables: among those are keys.
+    """
+
+    def leave_out(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {name: value for name, value in event.items() if name not in without}
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        leave_out,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,

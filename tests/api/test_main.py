@@ -55,6 +55,27 @@ def test_it_serves_until_it_is_told_to_stop(
     assert "Traceback" not in "".join(log)
 
 
+def test_its_log_is_the_fleets_log() -> None:
+    program = """
+import logging
+from huntaze.api.server import configure_logs
+configure_logs()
+logging.getLogger("httpx").info("GET https://bucket/key?X-Amz-Signature=00")
+logging.getLogger("uvicorn.error").info("up", extra={"color_message": "%s", "websocket": object(), "port": 1})
+def fail(secret):
+    raise ValueError("wrong")
+try:
+    fail("hz_" + "secret")
+except ValueError:
+    logging.getLogger("x").exception("failed")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    up, failed = (json.loads(line) for line in done.stderr.splitlines())
+    assert (up.pop("event"), up.pop("port"), set(up)) == ("up", 1, {"level", "logger", "timestamp"})
+    assert (failed["event"], failed["exception"].splitlines()[-1]) == ("failed", "ValueError: wrong")
+    assert "hz_secret" not in done.stderr
+
+
 def test_it_knows_no_celery() -> None:
     program = "import sys, huntaze.api.app; print(sorted(m for m in sys.modules if m.split('.')[0] == 'celery'))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)

@@ -1,13 +1,11 @@
 """The process: uvicorn around the application, logs as JSON lines."""
 
-import logging
 import socket
-import sys
 
-import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from huntaze import logs
 from huntaze.api.edge import MAX_BODY_BYTES
 from huntaze.api.streams import Streams
 from huntaze.settings import ApiSettings
@@ -44,29 +42,6 @@ def build_server(app: FastAPI) -> Server:
 
 
 def configure_logs() -> None:
-    """JSON lines on stderr, from this package and from what it stands on."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(logging.INFO)
+    """JSON lines on stderr, as everywhere in the fleet."""
+    # What uvicorn and websockets add to their lines: the line again with a terminal's colours, and the connection.
+    logs.configure(without={"color_message", "websocket"})
