@@ -57,7 +57,7 @@ def test_the_straight_way(sessions: Sessions) -> None:
     job = running(sessions)
     assert (job.state, job.attempt, job.worker) == (JobState.RUNNING, 1, "a/1")
     with sessions.begin() as session:
-        job_settle.succeed(session, job.id, 1, AttemptEnd([{"name": "look", "seconds": 0.5}]), {"n": 1})
+        job_settle.succeed(session, job.id, 1, AttemptEnd([{"name": "look", "seconds": 0.5}])).result = {"n": 1}
     done = read(sessions, job.id)
     assert (done.state, done.progress, done.result, done.lease_until) == (JobState.SUCCEEDED, 1.0, {"n": 1}, None)
     assert outcomes(sessions, job.id) == ["succeeded"]
