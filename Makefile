@@ -12,7 +12,7 @@ $(READY): uv.lock pyproject.toml
 	  { echo "huntaze-workers needs Python 3.11 or newer; this is $$($(PYTHON) -V). Name another with PYTHON=..."; exit 1; }
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'; } || \
 	  { echo "The environment could not be made. On Debian: apt install python3-venv"; exit 1; }
-	@$(BIN)/uv sync --quiet --locked --extra local --inexact --python $(BIN)/python
+	@$(BIN)/uv sync --quiet --compile-bytecode --locked --extra local --inexact --python $(BIN)/python
 	@touch $@
 
 up: $(READY)
@@ -38,7 +38,7 @@ fix: $(READY)
 
 # FULL=1: the sizes of the README's figures, on a quiet machine; JSON=1: the figures as the last line.
 bench: $(READY)
-	@$(BIN)/uv sync --quiet --locked --extra local --group bench --inexact --python $(BIN)/python
+	@$(BIN)/uv sync --quiet --compile-bytecode --locked --extra local --group bench --inexact --python $(BIN)/python
 	@$(BIN)/python -m benchmarks $(if $(FULL),--full) $(if $(JSON),--json)
 
 # JOBS=10000 SEED=7 MINUTES=10: a fleet of its own, killed, frozen and cut off while it works; JSON=1: one line.

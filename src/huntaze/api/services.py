@@ -17,11 +17,12 @@ from huntaze.settings import Settings
 # Requests that may wait for the object store at a time: half of the 40 threads that routes run in, so that a store
 # that hangs leaves the other half to routes that do not ask it.
 LOOK_UPS = 20
+LOOK_UP_WAIT_S = 0.3  # a store in health answers in milliseconds: a burst gets through, a hang is told soon
 
 
 @dataclass(frozen=True)
 class Services:
-    """Safe to share between threads. `look_ups`: taken, without waiting, around a call to the object store."""
+    """Safe to share between threads. `look_ups`: held around a call to the object store."""
 
     settings: Settings
     sessions: Sessions

@@ -91,8 +91,7 @@ def analyze_video(ctx: JobContext, args: VideoAnalyze) -> None:
     with ctx.stage("load"):
         grid = ctx.clients.objects.read(task.artifacts["grid"])
     ctx.progress(0.1, "ask")
-    with ctx.stage("ask"):
-        reply = ctx.clients.vision.complete(ChatRequest(build_prompt(facts, cells), grid))
+    reply = ctx.clients.vision.complete(ChatRequest(build_prompt(facts, cells), grid))
     report = parse_report(reply.text, cells)
     usage = {
         "model": reply.model,

@@ -14,7 +14,7 @@ from huntaze.api.auth import Caller, Reader, Writer
 from huntaze.api.problems import ProblemError, not_found, problems, refuse_field
 from huntaze.api.schemas.base import Cursor
 from huntaze.api.schemas.videos import Artifacts, Video, VideoAccepted, VideoPage, VideoRequest, VideoSummary
-from huntaze.api.services import Services, ServicesOf
+from huntaze.api.services import LOOK_UP_WAIT_S, Services, ServicesOf
 from huntaze.clients.object_store import NoSuchObject, ObjectInfo, StorageAway
 from huntaze.models import content_store, job_reads, job_store
 from huntaze.models.base import new_id
@@ -103,7 +103,7 @@ def _source(session: Session, caller: Caller, body: VideoRequest) -> _Source:
 
 def _look(services: Services, source: _Source) -> ObjectInfo:
     """What the store has under the key. Raises ProblemError if that is nothing to look at, and StorageAway."""
-    if not services.look_ups.acquire(blocking=False):
+    if not services.look_ups.acquire(timeout=LOOK_UP_WAIT_S):
         raise StorageAway("Too many requests wait for the object store; nothing was changed. Try again.")
     try:
         seen = services.objects.head(source.object_key)
