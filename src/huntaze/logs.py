@@ -7,8 +7,10 @@ from typing import TextIO
 
 import structlog
 
+# Celery says of each job what our own lines say with its context.
+_REPEATED = ("celery.worker.strategy", "celery.app.trace")
 # Libraries that narrate each request, with URLs that carry signatures.
-_QUIET = ("botocore", "boto3", "urllib3", "s3transfer", "httpx", "httpcore", "kombu", "amqp")
+_QUIET = (*_REPEATED, "botocore", "boto3", "urllib3", "s3transfer", "httpx", "httpcore", "kombu", "amqp")
 
 
 def configure(level: str = "INFO", stream: TextIO | None = None, *, without: Set[str] = frozenset()) -> None:
