@@ -162,22 +162,21 @@ def _take_lanes(session: Session, lane: tuple[str, int, str], share: int, versio
 
 
 _PROMOTE = text("""
-    UPDATE jobs SET ready = true
-    WHERE id IN (
-        SELECT id FROM jobs WHERE state = 'waiting' AND NOT ready AND run_at <= clock_timestamp()
-        ORDER BY run_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    WITH promoted AS (
+        UPDATE jobs SET ready = true
+        WHERE id IN (
+            SELECT id FROM jobs WHERE state = 'waiting' AND NOT ready AND run_at <= clock_timestamp()
+            ORDER BY run_at LIMIT :limit FOR UPDATE SKIP LOCKED
+        )
     )
-""")
-_NEXT = text("""
     SELECT extract(epoch FROM min(run_at) - clock_timestamp())::float8 AS seconds
-    FROM jobs WHERE state = 'waiting' AND NOT ready
+    FROM jobs WHERE state = 'waiting' AND NOT ready AND run_at > clock_timestamp()
 """)
 
 
 def promote(session: Session, limit: int = 5000) -> float | None:
     """Makes ready what was scheduled for a time that has come. Returns the seconds to the next; None: nothing is."""
-    session.execute(_PROMOTE, {"limit": limit})
-    seconds: float | None = session.execute(_NEXT).scalar_one()
+    seconds: float | None = session.execute(_PROMOTE, {"limit": limit}).scalar_one()
     return seconds
 
 

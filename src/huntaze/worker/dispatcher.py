@@ -85,18 +85,25 @@ class Dispatcher:
         with psycopg.connect(where, autocommit=True) as connection:
             connection.execute(f"LISTEN {channels.JOBS}")
             connection.execute(f"LISTEN {channels.EVENTS_WRITTEN}")
+            heard: set[str] = {channels.EVENTS_WRITTEN}  # what was written before we listened
             while not stop.is_set():
-                for _ in connection.notifies(timeout=self.round(), stop_after=1):
-                    pass
+                wait = self.round(events=channels.EVENTS_WRITTEN in heard)
+                heard = {news.channel for news in connection.notifies(timeout=wait, stop_after=1)}
 
-    def round(self) -> float:
-        """Does what is due now; returns how long to wait for news, in seconds. Raises what the stores raise."""
+    def round(self, *, events: bool = True) -> float:
+        """Does what is due now; returns how long to wait for news, in seconds. Raises what the stores raise.
+
+        `events`: some were written. The sweep looks after those whose notification was lost.
+        """
+        swept = time.monotonic() - self._swept_at >= _SWEEP_S
+        if events or swept:
+            with self._sessions.begin() as session:
+                event_store.place(session)
         with self._sessions.begin() as session:
-            event_store.place(session)
             next_due = job_dispatch.promote(session)
             waiting = job_dispatch.queues_waiting(session)
         # What needs the ledger alone comes first: a broker that is away must hold up neither rescue nor streams.
-        if swept := time.monotonic() - self._swept_at >= _SWEEP_S:
+        if swept:
             self._swept_at = time.monotonic()
             self._sweep()
         sent, more = self._dispatch(waiting) if waiting else (0, False)
