@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from huntaze.api import error_handlers
+from huntaze.api import docs_page, error_handlers
 from huntaze.api.edge import Edge
 from huntaze.api.metrics import Metrics
 from huntaze.api.probes import Probes
@@ -81,6 +81,7 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
@@ -89,4 +90,5 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
     error_handlers.install(app)
     for part in (uploads, videos, jobs, events, health):
         app.include_router(part.router)
+    docs_page.install(app)
     return app
