@@ -58,7 +58,9 @@ def print_urls(fleet: Fleet, flower: str, run: RunDir) -> None:
     """Where everything is."""
     out.print()
     out.print("[bold]The fleet is up.[/bold]")
-    print_line(f"API       {fleet.api_url}   docs: {fleet.api_url}/docs   metrics: {fleet.api_url}/metrics")
+    print_line(f"API       {fleet.api_url}")
+    print_line(f"API docs  {fleet.api_url}/docs")
+    print_line(f"Metrics   {fleet.api_url}/metrics")
     login = f"user {fleet.environment.get('HUNTAZE_FLOWER_USER', 'ops')}, password "
     print_line(f"Flower    {flower}   {login}{fleet.environment['HUNTAZE_FLOWER_PASSWORD']}")
     print_line(f"Demo key  {fleet.key}")
