@@ -78,6 +78,7 @@ def test_a_killed_dispatcher_is_replaced_by_the_next(
     processes.worker(HUNTAZE_AI_BASE_URL=sandbox)
     first.kill()
     first.wait()
-    task, _ = videos.enqueue(sample)
+    task, job = videos.enqueue(sample)
     processes.dispatcher()
     until(lambda: videos.task(task).status == "succeeded", "the video to be analysed")
+    assert videos.job(job).attempt == 1, "nothing was lost, so nothing ran twice"

@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
@@ -11,6 +13,7 @@ from huntaze.models import event_store, job_rescue, job_store
 from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import JobArgs, Noop
+from huntaze.models.job_kinds import KINDS
 from huntaze.models.jobs import Job, JobState
 from huntaze.models.users import User
 from huntaze.pipelines.errors import Permanent, Transient
@@ -202,6 +205,31 @@ def test_a_child_does_not_use_what_its_parent_opened(settings: Settings) -> None
     assert process.get() is ours
     process._built = (0, ours)  # as a forked child finds it
     assert process.get() is not ours
+
+
+class Renamed(Noop):
+    """The noop of a later deploy, which calls its argument otherwise."""
+
+    version: ClassVar[int] = 2
+    label: str
+
+    @classmethod
+    def upgrade(cls, version: int, args: dict[str, Any]) -> dict[str, Any]:
+        return {"label": args["name"]} if version == 1 else args
+
+
+def test_a_row_of_the_previous_argument_version_is_run_by_the_new_code(sessions: Sessions, work: Work) -> None:
+    job_id = enqueue(sessions)
+    with sessions.begin() as session:
+        session.get_one(Job, job_id).args = {"name": "old"}
+    seen: list[JobArgs] = []
+    before = KINDS["noop"]
+    KINDS["noop"] = replace(before, args=Renamed)
+    try:
+        assert work(lambda ctx, args: seen.append(args)) == ["succeeded"]
+    finally:
+        KINDS["noop"] = before
+    assert seen == [Renamed(label="old")]
 
 
 def test_an_unreadable_row_is_retried_then_shelved_with_the_reason(

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
+import redis
+from kombu.exceptions import BatchPublishError
 from kombu.exceptions import OperationalError as BrokerAway
 
 from huntaze.models import event_store, job_store, node_store
@@ -26,10 +28,12 @@ class Sender:
     """Keeps what it is given; raises `fault` while there is one."""
 
     def __init__(self) -> None:
+        self.tried = 0
         self.sent: list[Hint] = []
         self.fault: Exception | None = None
 
     def __call__(self, hints: Sequence[Hint]) -> None:
+        self.tried += 1
         if self.fault is not None:
             raise self.fault
         self.sent += hints
@@ -177,13 +181,30 @@ def test_the_loop_hears_of_new_jobs_and_new_events(
         assert until(placed, "the event's position") == ["test.told"]
 
 
-def test_the_loop_outlives_a_broker_that_comes_back(sessions: Sessions, dispatcher: Dispatcher, sender: Sender) -> None:
-    sender.fault = BrokerAway("gone")
-    enqueue(sessions)
+@pytest.mark.parametrize(
+    "fault", [BrokerAway("gone"), BatchPublishError("flush failed"), redis.ConnectionError("refused"), OSError("reset")]
+)
+def test_the_loop_outlives_a_broker_that_comes_back(
+    sessions: Sessions, dispatcher: Dispatcher, sender: Sender, fault: Exception
+) -> None:
+    sender.fault = fault
+    job = enqueue(sessions)[0]
     with running(dispatcher):
-        until(lambda: dispatcher._swept_at > 0 or states(sessions) == ["waiting"], "a first try")
+        until(lambda: sender.tried, "a first try, which fails")
         sender.fault = None
-        until(lambda: states(sessions) == ["queued"], "the second")
+        until(lambda: sender.sent, "the second")
+    assert [hint.job_id for hint in sender.sent] == [job.id]
+    assert states(sessions) == ["queued"]
+
+
+def test_a_worker_outlives_a_channel_that_is_closed_twice(settings: Settings) -> None:
+    with build_app(settings).connection_for_write() as connection:
+        qos = connection.default_channel.qos
+        assert qos.restore_at_shutdown
+        qos._delivered["a tag"] = object()  # reserved, and not acknowledged
+        connection.default_channel.connection.client = None  # as kombu leaves it after the first close
+        qos.restore_unacked_once()
+        qos._delivered.clear()
 
 
 def test_hints_reach_the_queue_of_their_kind(sessions: Sessions, settings: Settings) -> None:
