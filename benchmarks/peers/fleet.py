@@ -8,7 +8,7 @@ from sqlalchemy import text
 from benchmarks.rig import backlog
 from benchmarks.rig.pace import at_rate
 from benchmarks.rig.processes import Rig
-from huntaze.models import job_store
+from huntaze.models import job_enqueue
 from huntaze.models.job_args import Noop
 
 # As `huntaze worker` is started: `video` makes it a prefork node, one job a process.
@@ -43,7 +43,7 @@ class Fleet:
 
         def send(_: int) -> None:
             with self._rig.sessions.begin() as session:
-                job = job_store.enqueue(session, Noop()).job
+                job = job_enqueue.enqueue(session, Noop()).job
             committed[job.id] = time.time()
 
         at_rate(rate, seconds, send)
@@ -62,5 +62,5 @@ def bulk(rig: Rig, rows: int) -> float:
     start = time.perf_counter()
     with rig.sessions.begin() as session:
         for _ in range(rows):
-            job_store.enqueue(session, Noop())
+            job_enqueue.enqueue(session, Noop())
     return time.perf_counter() - start

@@ -4,7 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from benchmarks.rig.processes import Rig
-from huntaze.models import job_store
+from huntaze.models import job_enqueue
 from huntaze.models.job_args import Noop
 
 _COPY = text("""
@@ -27,7 +27,7 @@ def clear(rig: Rig) -> None:
 
 def fill(session: Session, rows: int, flow_keys: int) -> None:
     """Waiting no-ops, due now, dealt out over the flow keys; visible at the caller's commit."""
-    first = job_store.enqueue(session, Noop(), flow_key="flow-1")
+    first = job_enqueue.enqueue(session, Noop(), flow_key="flow-1")
     session.execute(text("SET LOCAL statement_timeout = 0"))
     session.execute(_COPY, {"rows": rows, "flow_keys": flow_keys, "id": first.job.id})
 

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from huntaze.cli.stack.ports import HeldPort
 from huntaze.clients.s3 import S3ObjectStore
-from huntaze.models import content_store, job_store, node_store
+from huntaze.models import content_store, job_enqueue, node_store
 from huntaze.models.base import new_id
 from huntaze.models.content import Content, ContentTask
 from huntaze.models.database import Sessions
@@ -137,7 +137,7 @@ class Videos:
             session.add(task)
             session.flush()
             args = VideoExtract(task_id=task.id)
-            job = job_store.enqueue(session, args, creator_id=self.creator.id, subject_id=task.id).job
+            job = job_enqueue.enqueue(session, args, creator_id=self.creator.id, subject_id=task.id).job
             task.job_id = job.id
         return task, job
 

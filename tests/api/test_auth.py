@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from huntaze.models import job_store, user_store
+from huntaze.models import job_enqueue, user_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.users import Scope, User
@@ -83,7 +83,7 @@ def test_a_service_acts_for_the_creator_it_names(
     connect: Connect, creator: User, stranger: User, make_key: MakeKey, sessions: Sessions
 ) -> None:
     with sessions.begin() as session:
-        job = job_store.enqueue(session, Noop(), creator_id=creator.id).job
+        job = job_enqueue.enqueue(session, Noop(), creator_id=creator.id).job
     service = connect(make_key(None, Scope.READ, Scope.ACT_FOR))
 
     def seen(user_id: object) -> list[str]:

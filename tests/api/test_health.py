@@ -14,7 +14,7 @@ from sqlalchemy import text
 from huntaze.api.app import build_app
 from huntaze.api.services import LOOK_UPS
 from huntaze.clients.s3 import S3ObjectStore
-from huntaze.models import job_dispatch, job_store
+from huntaze.models import job_dispatch, job_enqueue, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
@@ -189,7 +189,7 @@ def test_the_backlog_is_read_at_each_scrape(connect: Connect, creator: User, ses
     assert empty['huntaze_jobs{queue="video",state="waiting"}'] == 0
     assert empty['huntaze_oldest_due_seconds{queue="default"}'] == 0
     with sessions.begin() as session:
-        ids = [job_store.enqueue(session, Noop(), creator_id=creator.id).job.id for _ in range(3)]
+        ids = [job_enqueue.enqueue(session, Noop(), creator_id=creator.id).job.id for _ in range(3)]
         session.execute(text("UPDATE jobs SET run_at = now() - interval '60 s' WHERE id = :id"), {"id": ids[0]})
         session.execute(text("UPDATE jobs SET run_at = now() + interval '1 h' WHERE id = :id"), {"id": ids[2]})
     waiting = scraped()

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from huntaze.clients.s3 import S3ObjectStore
-from huntaze.models import job_dispatch, job_settle, job_store
+from huntaze.models import job_dispatch, job_enqueue, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
@@ -25,7 +25,7 @@ BROKEN = AttemptEnd(
 
 def enqueued(sessions: Sessions, creator: User, count: int = 1) -> list[str]:
     with sessions.begin() as session:
-        return [str(job_store.enqueue(session, Noop(), creator_id=creator.id).job.id) for _ in range(count)]
+        return [str(job_enqueue.enqueue(session, Noop(), creator_id=creator.id).job.id) for _ in range(count)]
 
 
 def claimed(sessions: Sessions, job_id: str, queue: str = "default") -> Job:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from huntaze.models import job_store, user_store
+from huntaze.models import job_enqueue, job_store, user_store
 from huntaze.models.database import DatabaseAway, Sessions
 from tests.chaos.plan import CREATORS, PlannedJob, due
 
@@ -63,7 +63,7 @@ class Load:
         with self.sessions.begin() as session:
             for job in chunk:
                 at = due(job)
-                enqueued = job_store.enqueue(
+                enqueued = job_enqueue.enqueue(
                     session,
                     job.args(at),
                     creator_id=self._creators[job.creator],

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from huntaze.models import flow_store, job_store, node_store
+from huntaze.models import flow_store, job_enqueue, job_store, node_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.jobs import Job, JobState
@@ -16,7 +16,7 @@ from tests.cli.conftest import Run
 
 def enqueue(sessions: Sessions, count: int = 1, **options: Any) -> list[str]:
     with sessions.begin() as session:
-        return [str(job_store.enqueue(session, Noop(), **options).job.id) for _ in range(count)]
+        return [str(job_enqueue.enqueue(session, Noop(), **options).job.id) for _ in range(count)]
 
 
 def shelve(sessions: Sessions, ids: list[str], code: str = "x.broken") -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from huntaze.models import flow_store, job_dispatch, job_store, node_store
+from huntaze.models import flow_store, job_dispatch, job_enqueue, job_store, node_store
 from huntaze.models.database import Sessions
 from huntaze.models.flows import FlowRate
 from huntaze.models.job_args import Noop
@@ -40,7 +40,7 @@ def set_policy(**changes: object) -> JobKind:
 
 def enqueue(sessions: Sessions, key: str, count: int = 1, priority: int = 0) -> list[uuid.UUID]:
     with sessions.begin() as session:
-        return [job_store.enqueue(session, Noop(), flow_key=key, priority=priority).job.id for _ in range(count)]
+        return [job_enqueue.enqueue(session, Noop(), flow_key=key, priority=priority).job.id for _ in range(count)]
 
 
 def take(sessions: Sessions, room: int, turns: Turns, kinds: dict[str, int] = KNOWN) -> Taken:
@@ -172,8 +172,8 @@ def test_what_no_worker_knows_waits_and_is_reported(sessions: Sessions, turns: T
 def test_scheduled_jobs_become_ready_when_their_time_comes(sessions: Sessions, turns: Turns) -> None:
     with sessions.begin() as session:
         now = job_store.db_now(session)
-        soon = job_store.enqueue(session, Noop(), run_at=now + timedelta(hours=1)).job.id
-        past = job_store.enqueue(session, Noop(), run_at=now - timedelta(seconds=1)).job.id
+        soon = job_enqueue.enqueue(session, Noop(), run_at=now + timedelta(hours=1)).job.id
+        past = job_enqueue.enqueue(session, Noop(), run_at=now - timedelta(seconds=1)).job.id
     with sessions.begin() as session:
         seconds = job_dispatch.promote(session)
     assert seconds is not None

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from huntaze.models import job_dispatch, job_rescue, job_settle, job_store
+from huntaze.models import job_dispatch, job_enqueue, job_rescue, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
@@ -20,7 +20,7 @@ ERROR = AttemptEnd(stages=[], error_code="x.broken", error_message="It broke.", 
 
 def enqueue(sessions: Sessions, **options: object) -> uuid.UUID:
     with sessions.begin() as session:
-        return job_store.enqueue(session, Noop(), **options).job.id  # type: ignore[arg-type]
+        return job_enqueue.enqueue(session, Noop(), **options).job.id  # type: ignore[arg-type]
 
 
 def dispatch(sessions: Sessions, room: int = 100) -> list[uuid.UUID]:
@@ -276,13 +276,13 @@ def test_a_lost_hint_is_sent_again(sessions: Sessions) -> None:
 
 def test_a_dedupe_key_stands_for_one_request(sessions: Sessions) -> None:
     with sessions.begin() as session:
-        first = job_store.enqueue(session, Noop(), dedupe_key="k", fingerprint="f")
+        first = job_enqueue.enqueue(session, Noop(), dedupe_key="k", fingerprint="f")
     with sessions.begin() as session:
-        second = job_store.enqueue(session, Noop(), dedupe_key="k", fingerprint="f")
+        second = job_enqueue.enqueue(session, Noop(), dedupe_key="k", fingerprint="f")
     assert (first.created, second.created) == (True, False)
     assert first.job.id == second.job.id
-    with sessions.begin() as session, pytest.raises(job_store.KeyReused):
-        job_store.enqueue(session, Noop(), dedupe_key="k", fingerprint="another")
+    with sessions.begin() as session, pytest.raises(job_enqueue.KeyReused):
+        job_enqueue.enqueue(session, Noop(), dedupe_key="k", fingerprint="another")
 
 
 def test_another_creators_job_does_not_exist(sessions: Sessions, creator: User) -> None:

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from huntaze.models import job_dispatch, job_rescue, job_settle, job_store
+from huntaze.models import job_dispatch, job_enqueue, job_rescue, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
@@ -64,7 +64,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(target=jobs, key=st.sampled_from("abc"), priority=st.integers(-1, 1))
     def enqueue(self, key: str, priority: int) -> uuid.UUID:
         with self.sessions.begin() as session:
-            job = job_store.enqueue(session, Noop(), flow_key=key, priority=priority).job
+            job = job_enqueue.enqueue(session, Noop(), flow_key=key, priority=priority).job
         self.model[job.id] = Modelled()
         return job.id
 

@@ -10,7 +10,7 @@ import pytest
 from huntaze.clients.build import Clients
 from huntaze.clients.chat_model import ChatRequest, ScriptedChatModel
 from huntaze.clients.object_store import MemoryObjectStore
-from huntaze.models import content_store, job_dispatch, job_settle, job_store
+from huntaze.models import content_store, job_dispatch, job_enqueue, job_settle, job_store
 from huntaze.models.base import new_id
 from huntaze.models.content import Content, ContentTask
 from huntaze.models.database import Sessions
@@ -69,7 +69,7 @@ def start(sessions: Sessions, creator: User, clients: Clients) -> Start:
             session.add(task)
             session.flush()
             args = VideoExtract(task_id=task.id)
-            job = job_store.enqueue(session, args, creator_id=creator.id, subject_id=task.id).job
+            job = job_enqueue.enqueue(session, args, creator_id=creator.id, subject_id=task.id).job
         lease = SimpleNamespace(lost=False, cancelled=False)
         return JobContext(claimed(sessions, job), sessions, clients, lease), task
 

@@ -9,7 +9,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.exc import OperationalError
 
-from huntaze.models import event_store, job_rescue, job_store
+from huntaze.models import event_store, job_enqueue, job_rescue, job_store
 from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import JobArgs, Noop
@@ -30,7 +30,7 @@ Work = Callable[..., list[str]]
 
 def enqueue(sessions: Sessions, **options: object) -> uuid.UUID:
     with sessions.begin() as session:
-        return job_store.enqueue(session, Noop(), **options).job.id  # type: ignore[arg-type]
+        return job_enqueue.enqueue(session, Noop(), **options).job.id  # type: ignore[arg-type]
 
 
 def read(sessions: Sessions, job_id: uuid.UUID) -> Job:

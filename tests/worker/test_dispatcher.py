@@ -9,7 +9,7 @@ import redis
 from kombu.exceptions import BatchPublishError
 from kombu.exceptions import OperationalError as BrokerAway
 
-from huntaze.models import event_store, job_store, node_store
+from huntaze.models import event_store, job_enqueue, job_store, node_store
 from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
@@ -53,7 +53,7 @@ def dispatcher(sessions: Sessions, sender: Sender, settings: Settings) -> Dispat
 
 def enqueue(sessions: Sessions, count: int = 1) -> list[Job]:
     with sessions.begin() as session:
-        return [job_store.enqueue(session, Noop()).job for _ in range(count)]
+        return [job_enqueue.enqueue(session, Noop()).job for _ in range(count)]
 
 
 def states(sessions: Sessions) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from huntaze.models.job_store import KeyReused
+from huntaze.models.job_enqueue import KeyReused
 from huntaze.models.jobs import Job
 
 

@@ -3,7 +3,7 @@
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from huntaze.models import job_store
+from huntaze.models import job_enqueue, job_store
 from huntaze.models.jobs import AttemptOutcome, Job, JobAttempt, JobState
 
 MAX_CRASHES = 3  # a job that took its worker down this often is a poison pill
@@ -21,7 +21,7 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
     for job in expired:
         _end_crashed(session, job)
     if expired:
-        job_store.wake_dispatcher(session)
+        job_enqueue.wake_dispatcher(session)
     return list(expired)
 
 

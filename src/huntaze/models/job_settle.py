@@ -13,8 +13,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from huntaze.models import event_store
+from huntaze.models.job_enqueue import wake_dispatcher
 from huntaze.models.job_kinds import KINDS
-from huntaze.models.job_store import cancel, end_now, follow, tell, wake_dispatcher
+from huntaze.models.job_store import cancel, end_now, follow, tell
 from huntaze.models.jobs import AttemptOutcome, Job, JobAttempt, JobState
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from sqlalchemy.orm import Session
 
 from huntaze.clients.build import Clients
-from huntaze.models import event_store, job_settle, job_store
+from huntaze.models import event_store, job_enqueue, job_settle
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import JobArgs
 from huntaze.models.job_settle import AttemptEnd, CancelRequested, LeaseLost
@@ -49,7 +49,7 @@ class Finish:
 
     def enqueue(self, args: JobArgs) -> uuid.UUID:
         """Inserts the follow-on job: same creator, same subject."""
-        follow_on = job_store.enqueue(
+        follow_on = job_enqueue.enqueue(
             self.session,
             args,
             creator_id=self.job.creator_id,

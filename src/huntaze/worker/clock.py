@@ -10,7 +10,7 @@ from cronsim import CronSim
 
 from huntaze.beat_schedule import FIRE, SCHEDULE, SWEEP, Entry
 from huntaze.logs import logger
-from huntaze.models import job_store, periodic_store
+from huntaze.models import job_enqueue, job_store, periodic_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_kinds import KINDS
 
@@ -45,7 +45,7 @@ def fire(sessions: Sessions, name: str, entry: Entry | None = None) -> int:
             return 0
         args = KINDS[entry.kind].args
         made = [
-            job_store.enqueue(session, args.model_validate({"slot": slot}), dedupe_key=f"{name}@{slot.isoformat()}")
+            job_enqueue.enqueue(session, args.model_validate({"slot": slot}), dedupe_key=f"{name}@{slot.isoformat()}")
             for slot in chosen
         ]
         periodic_store.record(session, name, chosen[-1])

@@ -16,7 +16,7 @@ from huntaze.api.schemas.base import Cursor
 from huntaze.api.schemas.videos import Artifacts, Video, VideoAccepted, VideoPage, VideoRequest, VideoSummary
 from huntaze.api.services import LOOK_UP_WAIT_S, Services, ServicesOf
 from huntaze.clients.object_store import NoSuchObject, ObjectInfo, StorageAway
-from huntaze.models import content_store, job_reads, job_store
+from huntaze.models import content_store, job_enqueue, job_reads
 from huntaze.models.base import new_id
 from huntaze.models.content import ContentTask, TaskStatus
 from huntaze.models.job_args import VideoExtract
@@ -132,7 +132,7 @@ def _enqueue(
 ) -> Job:
     """Task and job in one transaction; of requests with the same key that come at once, one makes them."""
     task_id = new_id()
-    enqueued = job_store.enqueue(
+    enqueued = job_enqueue.enqueue(
         session,
         VideoExtract.model_validate({"task_id": task_id, "cells": cells}),
         creator_id=caller.creator_id,
