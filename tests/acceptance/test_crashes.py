@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from huntaze.models import job_store
+from huntaze.models import job_reads, job_store
 from huntaze.models.jobs import JobState
 from tests.acceptance.conftest import Gate, Processes, Videos
 from tests.waiting import until
@@ -35,7 +35,7 @@ def test_a_killed_child_costs_one_attempt_and_leaves_one_analysis(
     assert videos.events("video.extracted") == 1
     with videos.sessions() as session:
         outcomes = [attempt["outcome"] for attempt in job_store.attempts_of(session, job.id)]
-        assert len(job_store.search(session)) == 2, "one job to extract, one to analyse"
+        assert len(job_reads.search(session)) == 2, "one job to extract, one to analyse"
     assert outcomes == ["crashed", "succeeded"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from huntaze.models import flow_store, job_enqueue, job_store, node_store
+from huntaze.models import flow_store, job_enqueue, job_reads, job_store, node_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.jobs import Job, JobState
@@ -28,7 +28,7 @@ def shelve(sessions: Sessions, ids: list[str], code: str = "x.broken") -> None:
 
 def states(sessions: Sessions) -> dict[str, str]:
     with sessions() as session:
-        return {str(job.id): job.state for job in job_store.search(session, limit=1000)}
+        return {str(job.id): job.state for job in job_reads.search(session, limit=1000)}
 
 
 def shown(run: Run, *arguments: object) -> Any:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from huntaze.models import flow_store, job_dispatch, job_enqueue, job_store, node_store
+from huntaze.models import flow_store, job_dispatch, job_enqueue, job_reads, job_store, node_store
 from huntaze.models.database import Sessions
 from huntaze.models.flows import FlowRate
 from huntaze.models.job_args import Noop
@@ -151,7 +151,7 @@ def test_a_paused_kind_or_queue_waits_and_what_was_sent_comes_back(sessions: Ses
         flow_store.pause(session, "kind", "noop")
     assert take(sessions, 100, turns).hints == []
     with sessions() as session:
-        assert {job.state for job in job_store.search(session)} == {JobState.WAITING}
+        assert {job.state for job in job_reads.search(session)} == {JobState.WAITING}
     with sessions.begin() as session:
         assert flow_store.resume(session, "kind", "noop")
         assert not flow_store.resume(session, "kind", "noop")

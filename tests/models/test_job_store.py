@@ -5,7 +5,7 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from huntaze.models import job_dispatch, job_enqueue, job_rescue, job_settle, job_store
+from huntaze.models import job_dispatch, job_enqueue, job_reads, job_rescue, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
@@ -292,8 +292,8 @@ def test_another_creators_job_does_not_exist(sessions: Sessions, creator: User) 
         assert job_store.get(session, job_id, stranger) is None
         assert job_store.cancel(session, job_id, stranger) is None
         assert job_store.replay(session, job_id, stranger) is None
-        assert job_store.search(session, creator_id=stranger) == []
-        assert [job.id for job in job_store.search(session, creator_id=creator.id)] == [job_id]
+        assert job_reads.search(session, creator_id=stranger) == []
+        assert [job.id for job in job_reads.search(session, creator_id=creator.id)] == [job_id]
 
 
 @pytest.mark.parametrize(

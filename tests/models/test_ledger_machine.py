@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from huntaze.models import job_dispatch, job_enqueue, job_rescue, job_settle, job_store
+from huntaze.models import job_dispatch, job_enqueue, job_reads, job_rescue, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
@@ -203,7 +203,7 @@ class Ledger(RuleBasedStateMachine):
     @invariant()
     def the_rows_say_what_the_model_says(self) -> None:
         with self.sessions() as session:
-            for job in job_store.search(session, limit=1000):
+            for job in job_reads.search(session, limit=1000):
                 modelled = self.model[job.id]
                 seen = (job.state, job.attempt, job.errors, job.crashes, job.cancel_requested_at is not None)
                 wanted = (

@@ -9,7 +9,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.exc import OperationalError
 
-from huntaze.models import event_store, job_enqueue, job_rescue, job_store
+from huntaze.models import event_store, job_enqueue, job_reads, job_rescue, job_store
 from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import JobArgs, Noop
@@ -119,7 +119,7 @@ def test_results_and_the_end_commit_together(sessions: Sessions, work: Work) -> 
 
     assert work(handler) == ["waiting"]
     with sessions() as session:
-        assert [job.id for job in job_store.search(session)] == [job_id], "the follow-on was rolled back"
+        assert [job.id for job in job_reads.search(session)] == [job_id], "the follow-on was rolled back"
 
 
 def test_progress_is_told_in_steps(sessions: Sessions, work: Work, creator: User) -> None:

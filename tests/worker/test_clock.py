@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huntaze.beat_schedule import SCHEDULE, Entry
-from huntaze.models import job_store, periodic_store
+from huntaze.models import job_reads, job_store, periodic_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_kinds import KINDS
 from huntaze.models.jobs import Job
@@ -29,7 +29,7 @@ def last_fired(sessions: Sessions, entry: str, ago: timedelta) -> None:
 
 def jobs(sessions: Sessions) -> list[Job]:
     with sessions() as session:
-        return job_store.search(session, limit=1000)
+        return job_reads.search(session, limit=1000)
 
 
 def test_missed_slots_are_caught_up_by_rule(sessions: Sessions) -> None:

@@ -9,7 +9,7 @@ import redis
 from kombu.exceptions import BatchPublishError
 from kombu.exceptions import OperationalError as BrokerAway
 
-from huntaze.models import event_store, job_enqueue, job_store, node_store
+from huntaze.models import event_store, job_enqueue, job_reads, job_store, node_store
 from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
@@ -58,7 +58,7 @@ def enqueue(sessions: Sessions, count: int = 1) -> list[Job]:
 
 def states(sessions: Sessions) -> list[str]:
     with sessions() as session:
-        return sorted(job.state for job in job_store.search(session))
+        return sorted(job.state for job in job_reads.search(session))
 
 
 def test_a_round_sends_as_many_as_there_are_slots(sessions: Sessions, dispatcher: Dispatcher, sender: Sender) -> None:

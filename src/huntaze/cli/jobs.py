@@ -8,7 +8,7 @@ import typer
 
 from huntaze.cli.here import ledger
 from huntaze.cli.output import WIDE, Failed, out, print_json, print_line, print_table
-from huntaze.models import job_store
+from huntaze.models import job_reads, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.jobs import Job, JobState
 from huntaze.pipelines.errors import HuntazeError
@@ -34,7 +34,7 @@ def list_jobs(
 ) -> None:
     """Show jobs, newest first."""
     with ledger("jobs") as sessions, sessions() as session:
-        found = job_store.search(session, creator_id=creator, state=state, kind=kind, error_code=error, limit=limit)
+        found = job_reads.search(session, creator_id=creator, state=state, kind=kind, error_code=error, limit=limit)
     if json:
         print_json([_facts(job) for job in found])
         return
@@ -99,7 +99,7 @@ def retry(
         return
     with ledger("jobs") as sessions:
         with sessions() as session:
-            found = job_store.search(
+            found = job_reads.search(
                 session,
                 creator_id=creator,
                 state=JobState.FAILED,

@@ -1,4 +1,4 @@
-"""A job from outside: claim, cancel, replay, search. It comes by `job_enqueue.py` and ends by `job_settle.py`.
+"""A job from outside: claim, cancel, replay. It comes by `job_enqueue.py` and ends by `job_settle.py`.
 
 `session` is the caller's transaction; nothing here commits. Times are the database's: nodes may disagree about now.
 """
@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Text, bindparam, cast, func, select, text, true
+from sqlalchemy import ColumnElement, RowMapping, Text, bindparam, func, select, text, true
 from sqlalchemy.orm import Session
 
 from huntaze.models import event_store
@@ -146,23 +146,3 @@ def attempts_of(session: Session, job_id: uuid.UUID) -> list[RowMapping]:
 def get(session: Session, job_id: uuid.UUID, creator_id: uuid.UUID | None = None) -> Job | None:
     """One job, if it is this creator's; any job for an operator (None)."""
     return session.scalars(select(Job).where(Job.id == job_id, owned(creator_id))).one_or_none()
-
-
-def search(
-    session: Session,
-    *,
-    creator_id: uuid.UUID | None = None,
-    state: JobState | None = None,
-    kind: str | None = None,
-    error_code: str | None = None,
-    before: uuid.UUID | None = None,
-    limit: int = 50,
-) -> list[Job]:
-    """Jobs, newest first, below the cursor `before`."""
-    query = select(Job).where(owned(creator_id)).order_by(Job.id.desc()).limit(limit)
-    for column, value in ((Job.state, state), (Job.kind, kind), (Job.error_code, error_code)):
-        if value is not None:
-            query = query.where(cast(column, Text) == value)
-    if before is not None:
-        query = query.where(Job.id < before)
-    return list(session.scalars(query))

@@ -10,7 +10,7 @@ from huntaze.api.problems import not_found, problems
 from huntaze.api.schemas.base import Cursor
 from huntaze.api.schemas.jobs import JobDetail, JobPage, JobView
 from huntaze.api.services import ServicesOf
-from huntaze.models import job_store
+from huntaze.models import job_reads, job_store
 from huntaze.models.jobs import JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -31,7 +31,7 @@ def list_jobs(
 ) -> JobPage:
     """Newest first. `state=failed&error_code=media.no_video` finds all that failed alike."""
     with services.sessions() as session:
-        jobs = job_store.search(
+        jobs = job_reads.search(
             session,
             creator_id=caller.creator_id,
             state=state,
