@@ -48,7 +48,7 @@ def test_every_direct_dependency_has_its_reason() -> None:
     reasons = (ROOT / "docs" / "dependencies.md").read_text()
     groups = [
         PROJECT["project"]["dependencies"],
-        PROJECT["project"]["optional-dependencies"]["local"],
+        *PROJECT["project"]["optional-dependencies"].values(),
         *PROJECT["dependency-groups"].values(),
     ]
     names = [re.split(r"[\[<>=~ ]", requirement)[0] for group in groups for requirement in group]
