@@ -1,4 +1,4 @@
-"""Plain Celery: the fleet's settings and broker, and a task that does nothing.
+"""Plain Celery: the fleet's broker and queues, and a task that does nothing.
 
 `python -m benchmarks.peers.celery_noop` is its worker: prefork, two processes, acknowledged on receipt, no results.
 """
@@ -9,12 +9,13 @@ from pathlib import Path
 
 import redis
 from celery import Celery
+from kombu.entity import Queue
 
 from benchmarks.peers import tally
 from benchmarks.rig.pace import at_rate
 from benchmarks.rig.processes import Rig
+from huntaze.models.job_kinds import QUEUES
 from huntaze.settings import Settings, load
-from huntaze.worker.app import build_app
 
 TASK = "bench.noop"
 _PARKED = "video"  # a queue that the worker here does not listen to
@@ -22,9 +23,17 @@ _tallies: dict[int, tally.Tally] = {}
 
 
 def plain_app(settings: Settings, *, events: bool) -> Celery:
-    """The fleet's own Celery settings; nothing of ours runs in it. `events`: what Flower shows, off in plain Celery."""
-    app = build_app(settings)
-    app.conf.update(worker_send_task_events=events, task_send_sent_event=events)
+    """Celery as it comes, with the fleet's queues and time limits. `events`: what Flower shows, off in plain Celery."""
+    app = Celery("bench", broker=settings.redis.url.get_secret_value(), set_as_current=False)
+    app.conf.update(
+        broker_transport_options={"global_keyprefix": settings.redis.prefix},
+        task_queues=[Queue(name) for name in QUEUES],
+        task_default_queue="default",
+        task_ignore_result=True,
+        worker_send_task_events=events,
+        task_send_sent_event=events,
+        broker_connection_retry_on_startup=True,
+    )
 
     @app.task(name=TASK)  # type: ignore[untyped-decorator]
     def noop(sent_at: float) -> None:

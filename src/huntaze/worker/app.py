@@ -7,11 +7,10 @@ from typing import Any
 from celery import Celery, signals
 from celery.schedules import crontab
 from kombu.entity import Queue
-from kombu.transport import redis as redis_transport
 
 from huntaze import logs
 from huntaze.beat_schedule import FIRE, SCHEDULE, SWEEP, SWEEP_CRON
-from huntaze.models.job_kinds import MAX_HARD_LIMIT_S, QUEUES
+from huntaze.models.job_kinds import QUEUES
 from huntaze.settings import Settings
 
 _log = logs.logger(__name__)
@@ -22,8 +21,8 @@ def build_app(settings: Settings) -> Celery:
 
     Only a worker also gets the tasks (`worker/base.py: register`); the others send and watch by name.
     """
-    redis_transport.Channel.QoS = _ForgivingQoS
-    app = Celery("huntaze", broker=settings.redis.url.get_secret_value(), set_as_current=False)
+    broker = settings.redis.url.get_secret_value()
+    app = Celery("huntaze", broker=broker, events="huntaze.worker.broker:Events", set_as_current=False)
     app.conf.update(_conf(settings))
     app.huntaze_node = node_name()
     return app
@@ -32,17 +31,6 @@ def build_app(settings: Settings) -> Celery:
 def node_name() -> str:
     """This process, unique over restarts: what a stopping node hands back is what bears its name."""
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
-
-
-class _ForgivingQoS(redis_transport.QoS):
-    """When the broker's connection goes, Celery closes its channel twice, and the second time kombu looks for a client
-    that is gone: an AttributeError that ends the node. A hint that is not restored is sent again from the ledger."""
-
-    def restore_unacked_once(self, stderr: Any = None) -> None:
-        try:
-            super().restore_unacked_once(stderr)  # type: ignore[no-untyped-call]
-        except Exception as error:
-            _log.warning("hints not restored", error=type(error).__name__)
 
 
 def keep_logs(settings: Settings) -> None:
@@ -56,11 +44,10 @@ def keep_logs(settings: Settings) -> None:
 
 def _conf(settings: Settings) -> dict[str, Any]:
     return {
+        "broker_transport": "huntaze.worker.broker:Transport",
         "broker_transport_options": {
-            # Only what is reserved and not yet started can come back by this, so a long one costs nothing.
-            "visibility_timeout": MAX_HARD_LIMIT_S + 900,
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
+            # No copies of what is under way: the ledger has them, and each would cost two round trips.
+            "ack_emulation": False,
             # kombu's default is to wait for ever: a half-open connection would hang the worker for good.
             "socket_timeout": 5,
             "socket_connect_timeout": 2,
@@ -81,7 +68,7 @@ def _conf(settings: Settings) -> dict[str, Any]:
         "task_create_missing_queues": False,
         "worker_proc_alive_timeout": 20,
         "worker_send_task_events": True,
-        "task_send_sent_event": True,
+        "task_send_sent_event": False,  # the ledger knows what was sent; telling Flower doubled the dispatcher's work
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,

@@ -14,6 +14,7 @@ from huntaze.models.database import build_engine, build_sessions
 from huntaze.models.node_store import Worker
 from huntaze.settings import Settings
 from huntaze.worker.app import keep_logs
+from huntaze.worker.broker import EVENTS_S
 from huntaze.worker.heartbeat import Heartbeat
 
 _log = logs.logger(__name__)
@@ -26,6 +27,7 @@ def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker) -
     def ready(sender: Any, **_: Any) -> None:
         heartbeat.beat()
         sender.timer.call_repeatedly(node_store.HEARTBEAT_S, heartbeat.beat)
+        sender.timer.call_repeatedly(EVENTS_S, lambda: sender.event_dispatcher and sender.event_dispatcher.flush())
 
     def gone(**_: Any) -> None:
         heartbeat.leave()

@@ -1,0 +1,64 @@
+"""Kombu's Redis transport and Celery's events, as light as hints allow: the ledger sends again what gets lost here."""
+
+from typing import Any
+
+import redis
+from celery.app.events import Events as CeleryEvents
+from celery.events.dispatcher import EventDispatcher
+from kombu.transport import redis as redis_transport
+from kombu.transport.virtual import QoS as VirtualQoS
+
+from huntaze.logs import logger
+
+_log = logger(__name__)
+
+EVENTS_S = 0.5  # how late Flower hears of a task at most
+_MOST_EVENTS = 500
+
+
+class QoS(VirtualQoS):
+    """What was received and not started is put back when the connection goes: if it can be, and without a dump of it."""
+
+    def restore_unacked(self) -> list[Any]:
+        unrestored = super().restore_unacked()  # type: ignore[no-untyped-call]
+        if unrestored:
+            _log.warning("hints not restored: the ledger sends them again", hints=len(unrestored))
+        return []
+
+
+class Channel(redis_transport.Channel):
+    """A channel with one client a pool, where kombu makes one (and redis-py a table of 170 callbacks) a command."""
+
+    _client: redis.Redis | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.QoS = QoS
+
+    def _create_client(self, asynchronous: bool = False) -> redis.Redis:
+        if asynchronous:  # these hold a connection of their own
+            return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call, no-any-return]
+        if self._client is None or self._client.connection_pool is not self.pool:
+            self._client = super()._create_client()  # type: ignore[no-untyped-call]
+        return self._client
+
+
+class Transport(redis_transport.Transport):
+    """For `broker_transport`."""
+
+    Channel = Channel
+
+
+class Dispatcher(EventDispatcher):
+    """Task events in bundles, sent by a timer (`lifecycle.py`), where Celery publishes at each turn of its loop."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if kwargs.get("on_send_buffered") is not None:
+            kwargs |= {"on_send_buffered": None, "buffer_limit": _MOST_EVENTS}
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+class Events(CeleryEvents):
+    """For `Celery(events=)`."""
+
+    dispatcher_cls = Dispatcher
