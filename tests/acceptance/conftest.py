@@ -21,10 +21,15 @@ from huntaze.models.base import new_id
 from huntaze.models.content import Content, ContentTask
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import VideoExtract
+from huntaze.models.job_kinds import KINDS
 from huntaze.models.jobs import Job
 from huntaze.models.users import User
 from huntaze.pipelines.video.sample import write_sample
+from tests.acceptance import kinds
+from tests.acceptance.ledger import Ledger
 from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -35,11 +40,13 @@ class Processes:
     environment: dict[str, str]
     folder: Path
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    module: str = "huntaze.worker"
 
     def start(self, *argv: str, **variables: str) -> subprocess.Popen[bytes]:
         log = (self.folder / f"{len(self.running)}-{argv[0]}-{argv[1] if len(argv) > 1 else ''}.log").open("wb")
         process = subprocess.Popen(
             [sys.executable, "-m", *argv],
+            cwd=ROOT,
             env={**os.environ, **self.environment, **variables},
             stdout=log,
             stderr=log,
@@ -53,16 +60,14 @@ class Processes:
         self, queues: str = "video,ai,default", concurrency: int = 1, **variables: str
     ) -> subprocess.Popen[bytes]:
         before = self._nodes()
-        process = self.start(
-            "huntaze.worker", "worker", "--queues", queues, "--concurrency", str(concurrency), **variables
-        )
+        process = self.start(self.module, "worker", "--queues", queues, "--concurrency", str(concurrency), **variables)
         until(lambda: process.poll() is not None or self._nodes() - before, "the worker's heartbeat", 60)
         assert process.poll() is None, self.logs()
         return process
 
     def dispatcher(self, **variables: str) -> subprocess.Popen[bytes]:
         before = self._nodes()
-        process = self.start("huntaze.worker", "dispatcher", **variables)
+        process = self.start(self.module, "dispatcher", **variables)
         until(lambda: process.poll() is not None or self._nodes() - before, "the dispatcher's heartbeat", 60)
         return process
 
@@ -85,6 +90,21 @@ def processes(sessions: Sessions, environment: dict[str, str], tmp_path: Path) -
     started = Processes(sessions, {**environment, "HUNTAZE_REDIS_PREFIX": f"t{os.urandom(4).hex()}:"}, tmp_path)
     yield started
     started.close()
+
+
+@pytest.fixture
+def ledger(sessions: Sessions, creator: User, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """The ledger, while this process knows the tests' kinds too."""
+    for name, kind in kinds.NEW.items():
+        monkeypatch.setitem(KINDS, name, kind)
+    return Ledger(sessions, creator)
+
+
+@pytest.fixture
+def fleet(processes: Processes) -> Processes:
+    """Processes that know the tests' kinds."""
+    processes.module = "tests.acceptance.entry"
+    return processes
 
 
 @pytest.fixture

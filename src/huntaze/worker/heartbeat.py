@@ -1,7 +1,9 @@
 """Says, every few seconds, that this process is there."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
+from celery import Celery
 from celery.beat import Scheduler
 from sqlalchemy import NullPool, create_engine
 
@@ -25,12 +27,14 @@ class Heartbeat:
         )
         self._sessions = build_sessions(engine)
         self._name, self._process, self._worker = name, process, worker or Worker()
+        self.behind = timedelta()  # how far this node's clock is behind the database's, as of the last beat
 
     def beat(self) -> None:
         """Never raises: a node that cannot say so goes on working."""
         try:
             with self._sessions.begin() as session:
                 node_store.beat(session, self._name, self._process, self._worker)
+                self.behind = job_store.db_now(session) - datetime.now(UTC)
         except DatabaseAway as error:
             _log.warning("no heartbeat", error=type(error).__name__)
 
@@ -53,9 +57,18 @@ class Heartbeat:
 
 
 class BeatScheduler(Scheduler):  # type: ignore[misc]
-    """Celery's scheduler without its file: slots and catch-up live in PostgreSQL, so beat remembers nothing."""
+    """Celery's scheduler without its file: slots and catch-up live in PostgreSQL, so beat remembers nothing.
+
+    Its time is the database's. By a clock that is ahead, however little, it would fire before the slot is due, find
+    nothing to do, and leave the slot to the next sweep.
+    """
 
     max_interval = node_store.HEARTBEAT_S
+
+    def setup_schedule(self) -> None:
+        self.app.now = lambda: Celery.now(self.app) + self.app.huntaze_heartbeat.behind
+        self.app.huntaze_heartbeat.beat()  # before the entries note when they begin
+        super().setup_schedule()
 
     def tick(self, *args: object, **options: object) -> float:
         self.app.huntaze_heartbeat.beat()
