@@ -6,7 +6,7 @@ What a span says is chosen by us: host names, kinds, ids. Never a URL, a header,
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
 
+Attributes = Mapping[str, str | int | None]  # None: not known, and left out
+
 _log = logger(__name__)
+_NONE: Attributes = {}
 _OFF: AbstractContextManager[None] = nullcontext()
 _FLUSH_S = 2.0  # a collector that is away must not hold up a stop
 
@@ -88,10 +91,10 @@ def for_fastapi() -> Any:
 
 
 def span(
-    name: str, *, parent: str | None = None, outbound: bool = False, **attributes: str | int | None
+    name: str, attributes: Attributes = _NONE, *, parent: str | None = None, outbound: bool = False
 ) -> AbstractContextManager[None]:
     """A span around the block. `parent`: a traceparent, by default the current span; `outbound`: a call to another
-    system. Of an error that leaves the block it keeps the class. `job_id=...` is the attribute `job.id`."""
+    system. Of an error that leaves the block it keeps the class."""
     if _provider is None:
         return _OFF
     return _span(_provider, name, parent, outbound, attributes)
@@ -99,7 +102,7 @@ def span(
 
 @contextmanager
 def _span(
-    provider: "TracerProvider", name: str, parent: str | None, outbound: bool, attributes: dict[str, Any]
+    provider: "TracerProvider", name: str, parent: str | None, outbound: bool, attributes: Attributes
 ) -> Iterator[None]:
     from opentelemetry.trace import SpanKind, Status, StatusCode
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -108,7 +111,7 @@ def _span(
     kind = SpanKind.CLIENT if outbound else SpanKind.INTERNAL
     tracer = provider.get_tracer("huntaze")
     with tracer.start_as_current_span(
-        name, context, kind, _named(attributes), record_exception=False, set_status_on_exception=False
+        name, context, kind, _known(attributes), record_exception=False, set_status_on_exception=False
     ) as current:
         try:
             yield
@@ -118,14 +121,14 @@ def _span(
             raise
 
 
-def note(*, error: str | None = None, **attributes: str | int | None) -> None:
+def note(attributes: Attributes, *, error: str | None = None) -> None:
     """Adds to the current span. `error`: a stable code, which also marks the span as failed."""
     if _provider is None:
         return
     from opentelemetry.trace import Status, StatusCode, get_current_span
 
     current = get_current_span()
-    current.set_attributes(_named(attributes))
+    current.set_attributes(_known(attributes))
     if error is not None:
         current.set_attribute("error.type", error)
         current.set_status(Status(StatusCode.ERROR))
@@ -143,5 +146,5 @@ def current_traceparent() -> str | None:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
-def _named(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {name.replace("_", "."): value for name, value in attributes.items() if value is not None}
+def _known(attributes: Attributes) -> dict[str, str | int]:
+    return {name: value for name, value in attributes.items() if value is not None}

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from huntaze.api.app import build_app
 from huntaze.api.services import LOOK_UPS
 from huntaze.clients.s3 import S3ObjectStore
-from huntaze.models import job_dispatch, job_enqueue, job_store
+from huntaze.models import job_claim, job_dispatch, job_enqueue
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
@@ -187,21 +187,21 @@ def test_the_backlog_is_read_at_each_scrape(connect: Connect, creator: User, ses
     empty = scraped()
     assert empty["huntaze_database_up"] == 1
     assert empty['huntaze_jobs{queue="video",state="waiting"}'] == 0
-    assert empty['huntaze_oldest_due_seconds{queue="default"}'] == 0
+    assert empty['huntaze_queue_latency_seconds{queue="default"}'] == 0
     with sessions.begin() as session:
         ids = [job_enqueue.enqueue(session, Noop(), creator_id=creator.id).job.id for _ in range(3)]
         session.execute(text("UPDATE jobs SET run_at = now() - interval '60 s' WHERE id = :id"), {"id": ids[0]})
         session.execute(text("UPDATE jobs SET run_at = now() + interval '1 h' WHERE id = :id"), {"id": ids[2]})
     waiting = scraped()
     assert waiting['huntaze_jobs{queue="default",state="waiting"}'] == 3
-    assert 60 <= waiting['huntaze_oldest_due_seconds{queue="default"}'] < 90
+    assert 60 <= waiting['huntaze_queue_latency_seconds{queue="default"}'] < 90
     with sessions.begin() as session:
         job_dispatch.take_due(session, "default", 1, {"noop": 1}, Turns())
     queued = scraped()
     assert queued['huntaze_jobs{queue="default",state="queued"}'] == 1
-    assert queued['huntaze_oldest_due_seconds{queue="default"}'] >= 60, "it has not started yet"
+    assert queued['huntaze_queue_latency_seconds{queue="default"}'] >= 60, "it has not started yet"
     with sessions.begin() as session:
-        assert job_store.claim(session, ids[0], "a/1", 30) is not None
+        assert job_claim.claim(session, ids[0], "a/1", 30) is not None
     running = scraped()
     assert running['huntaze_jobs{queue="default",state="running"}'] == 1
-    assert 0 <= running['huntaze_oldest_due_seconds{queue="default"}'] < 30
+    assert 0 <= running['huntaze_queue_latency_seconds{queue="default"}'] < 30

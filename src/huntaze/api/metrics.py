@@ -1,6 +1,6 @@
 """What `/metrics` shows. No label holds a creator, an id or a path as it was asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -9,11 +9,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from huntaze.models import job_reads
 from huntaze.models.database import Sessions
-from huntaze.models.job_kinds import QUEUES
-from huntaze.models.jobs import LIVE
+from huntaze.models.job_kinds import KINDS, QUEUES
+from huntaze.models.job_reads import Backlog
+from huntaze.models.jobs import LIVE, JobState
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
+_TALLY = {
+    "enqueued": "Jobs that came into the ledger, counted by the process that wrote them",
+    "cancelled": "Jobs that ended as cancelled, counted by the process that ended them",
+}
 
 
 class Metrics:
@@ -37,12 +42,24 @@ class Metrics:
         self.streams = Gauge(
             "huntaze_open_streams", "Event streams that are open, SSE and WebSocket", registry=self._registry
         )
+        # By the same names as in the workers: each process counts what it wrote itself.
+        self._tally = {
+            what: Counter(f"huntaze_jobs_{what}", text, ["kind"], registry=self._registry)
+            for what, text in _TALLY.items()
+        }
+        for counter in self._tally.values():
+            for kind in KINDS:  # a rate begins at nought, not at the first one
+                counter.labels(kind)
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Counts one request."""
         known = method if method in _METHODS else "OTHER"
         self._requests.labels(route, known, str(status)).inc()
         self._seconds.labels(route, known).observe(seconds)
+
+    def tally(self, what: str, kind: str) -> None:
+        """What a transaction of this API has done: `enqueued` or `cancelled`."""
+        self._tally[what].labels(kind if kind in KINDS else "unknown").inc()
 
     def watch_backlog(self, sessions: Sessions) -> None:
         """Adds the gauges of the ledger, which are read at each scrape."""
@@ -73,15 +90,27 @@ class _BacklogCollector(Collector):
             yield up
             return
         up.add_metric([], 1)
-        jobs = GaugeMetricFamily("huntaze_jobs", "Jobs that have not ended", labels=["queue", "state"])
-        oldest = GaugeMetricFamily(
-            "huntaze_oldest_due_seconds",
-            "Age of the oldest job that is due and has not started: what to scale on",
-            labels=["queue"],
-        )
-        counts = {(row.queue, row.state): row.jobs for row in rows}
-        for queue in sorted({*QUEUES, *(row.queue for row in rows)}):
-            for state in LIVE:
-                jobs.add_metric([queue, state], counts.get((queue, state.value), 0))
-            oldest.add_metric([queue], max((row.oldest_due_s for row in rows if row.queue == queue), default=0.0))
-        yield from (up, jobs, oldest)
+        yield up
+        yield from _families(rows)
+
+
+def _families(rows: Sequence[Backlog]) -> tuple[Metric, ...]:
+    """The gauges by queue: the same figures from each API, so a query takes their maximum and never their sum."""
+    jobs = GaugeMetricFamily("huntaze_jobs", "Jobs that have not ended", labels=["queue", "state"])
+    depth = GaugeMetricFamily("huntaze_queue_depth", "Jobs that are due and have not started", labels=["queue"])
+    latency = GaugeMetricFamily(
+        "huntaze_queue_latency_seconds",
+        "Age of the oldest job that is due and has not started, what is paused left out: what to scale on",
+        labels=["queue"],
+    )
+    unsent = GaugeMetricFamily(
+        "huntaze_queue_unsent_seconds", "The same of those that no dispatcher has sent yet", labels=["queue"]
+    )
+    for queue in sorted({*QUEUES, *(row.queue for row in rows)}):
+        own = {row.state: row for row in rows if row.queue == queue}
+        for state in LIVE:
+            jobs.add_metric([queue, state], own[state].jobs if state in own else 0)
+        depth.add_metric([queue], sum(row.due for row in own.values()))
+        latency.add_metric([queue], max((row.latency_s for row in own.values()), default=0.0))
+        unsent.add_metric([queue], own[JobState.WAITING].latency_s if JobState.WAITING in own else 0.0)
+    return jobs, depth, latency, unsent

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from huntaze import tracing
 from huntaze.pipelines.errors import Permanent, Transient
 from huntaze.settings import AISettings
 
@@ -66,8 +67,10 @@ class HttpChatModel:
     def complete(self, request: ChatRequest) -> ChatReply:
         url = f"{self._settings.base_url.rstrip('/')}/chat/completions"
         end = time.monotonic() + self._settings.timeout_s
+        call = tracing.span("chat", {"server.address": httpx.URL(url).host}, outbound=True)
         try:
-            with self._http.stream("POST", url, json=self._body(request), headers=self._headers) as response:
+            with call, self._http.stream("POST", url, json=self._body(request), headers=self._headers) as response:
+                tracing.note({"http.response.status_code": response.status_code})
                 body = _read(response, end)
         except httpx.TimeoutException as error:
             raise Transient("ai.timeout", "The model did not answer in time.") from error

@@ -1,13 +1,15 @@
 """The object store on Amazon S3 and whatever speaks its protocol."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from huntaze import tracing
 from huntaze.clients.object_store import NoSuchObject, ObjectInfo, StorageAway, changed
 from huntaze.pipelines.errors import Permanent
 from huntaze.settings import S3Settings
@@ -46,6 +48,11 @@ class S3ObjectStore:
                 response_checksum_validation="when_required",
             ),
         )
+        self._host = urlsplit(self._client.meta.endpoint_url).hostname
+
+    def _calling(self, operation: str) -> AbstractContextManager[None]:
+        """The span of a call: no key and no URL is in it."""
+        return tracing.span(f"S3.{operation}", {"server.address": self._host}, outbound=True)
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:
@@ -69,11 +76,11 @@ class S3ObjectStore:
             raise StorageAway(f"The object store does not answer ({type(error).__name__}).") from error
 
     def head(self, key: str) -> ObjectInfo:
-        with self._translated(key):
+        with self._translated(key), self._calling("HeadObject"):
             return _info(key, self._client.head_object(Bucket=self._bucket, Key=key))
 
     def read(self, key: str) -> bytes:
-        with self._translated(key):
+        with self._translated(key), self._calling("GetObject"):
             body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
             return body
 
@@ -81,7 +88,7 @@ class S3ObjectStore:
         if end <= start:
             return b""
         condition = {} if etag is None else {"IfMatch": f'"{etag}"'}
-        with self._translated(key):
+        with self._translated(key), self._calling("GetObject"):
             answer = self._client.get_object(
                 Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end - 1}", **condition
             )
@@ -89,7 +96,7 @@ class S3ObjectStore:
             return body
 
     def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo:
-        with self._translated(key):
+        with self._translated(key), self._calling("PutObject"):
             answer = self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
             return ObjectInfo(key, len(body), answer["ETag"].strip('"'), content_type)
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, Text, bindparam, cast, or_, select, text
 from sqlalchemy.orm import Session
 
-from huntaze.models.job_enqueue import KeyReused
 from huntaze.models.job_args import PeriodicArgs
+from huntaze.models.job_enqueue import KeyReused
 from huntaze.models.job_kinds import KINDS
 from huntaze.models.job_store import owned
 from huntaze.models.jobs import Job, JobState
@@ -81,24 +81,32 @@ def _id_at(moment: datetime, shift: timedelta) -> uuid.UUID:
 
 @dataclass(frozen=True)
 class Backlog:
-    """The live jobs of one queue in one state. `oldest_due_s`: seconds since the oldest became due; 0.0 if none is."""
+    """The live jobs of one queue in one state. `due`: those that could have started. `oldest_due_s`: seconds since the
+    oldest of them became due, `latency_s`: the same without queues and kinds that are paused; 0.0 if there is none."""
 
     queue: str
     state: str
     jobs: int
+    due: int
     oldest_due_s: float
+    latency_s: float
 
 
-# Three branches with one constant state each: the planner takes a partial index only for its own predicate, and
-# ended jobs, which are nearly all rows, are never touched.
+# A branch for each partial index, with constants as in its predicate: the planner takes it for nothing else, and ended
+# jobs, which are nearly all rows, are never touched.
 _BACKLOG = text("""
-    SELECT queue, state, count(*) AS jobs,
-           coalesce(extract(epoch FROM clock_timestamp() - min(run_at) FILTER (WHERE due)), 0)::float8 AS oldest_due_s
+    SELECT queue, state, count(*) AS jobs, count(*) FILTER (WHERE due) AS due,
+           coalesce(extract(epoch FROM clock_timestamp() - min(run_at) FILTER (WHERE due)), 0)::float8 AS oldest_due_s,
+           coalesce(extract(epoch FROM clock_timestamp() - min(run_at) FILTER (
+               WHERE due AND queue NOT IN (SELECT name FROM pauses WHERE scope = 'queue')
+                 AND kind NOT IN (SELECT name FROM pauses WHERE scope = 'kind')
+           )), 0)::float8 AS latency_s
     FROM (
-        SELECT queue, 'waiting' AS state, run_at, run_at <= clock_timestamp() AS due
-        FROM jobs WHERE state = 'waiting'
-        UNION ALL SELECT queue, 'queued', run_at, true FROM jobs WHERE state = 'queued'
-        UNION ALL SELECT queue, 'running', run_at, false FROM jobs WHERE state = 'running'
+        SELECT queue, kind, 'waiting' AS state, run_at, true AS due FROM jobs WHERE state = 'waiting' AND ready
+        UNION ALL SELECT queue, kind, 'waiting', run_at, run_at <= clock_timestamp()
+        FROM jobs WHERE state = 'waiting' AND NOT ready
+        UNION ALL SELECT queue, kind, 'queued', run_at, true FROM jobs WHERE state = 'queued'
+        UNION ALL SELECT queue, kind, 'running', run_at, false FROM jobs WHERE state = 'running'
     ) AS live
     GROUP BY queue, state
 """)
@@ -107,4 +115,7 @@ _BACKLOG = text("""
 def backlog(session: Session) -> Sequence[Backlog]:
     """Live jobs by queue and state, with the age of the oldest that is due and has not started."""
     rows = session.execute(_BACKLOG)
-    return [Backlog(row.queue, row.state, row.jobs, max(row.oldest_due_s, 0.0)) for row in rows]
+    return [
+        Backlog(row.queue, row.state, row.jobs, row.due, max(row.oldest_due_s, 0.0), max(row.latency_s, 0.0))
+        for row in rows
+    ]

@@ -1,0 +1,32 @@
+"""What a transaction did that somebody counts: told once it is committed, and never if it is not."""
+
+from collections.abc import Callable
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from huntaze.models.database import Sessions
+
+_KEY = "huntaze.tally"
+
+Count = Callable[[str, str], None]
+
+
+def note(session: Session, what: str, kind: str) -> None:
+    """A job of this kind was `enqueued` or `cancelled` in the session's transaction."""
+    session.info.setdefault(_KEY, []).append((what, kind))
+
+
+def watch(sessions: Sessions, count: Count) -> None:
+    """Calls `count(what, kind)` for all that the transactions of these sessions noted, after their commit."""
+
+    def committed(session: Session) -> None:
+        if not session.in_nested_transaction():  # a savepoint is no commit yet
+            for noted in session.info.pop(_KEY, ()):
+                count(*noted)
+
+    def rolled_back(session: Session) -> None:
+        session.info.pop(_KEY, None)
+
+    event.listen(sessions, "after_commit", committed)
+    event.listen(sessions, "after_rollback", rolled_back)
