@@ -22,6 +22,7 @@ _log = structlog.get_logger("huntaze.api")
 _PERMANENT = {
     "request.key_reused": 409,
     "job.not_failed": 409,
+    "job.duplicate": 409,
     "storage.not_found": 409,
 }
 

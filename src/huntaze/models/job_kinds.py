@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,22 @@ class Rate:
 
     count: int
     period_s: float
+
+
+@dataclass(frozen=True)
+class Unique:
+    """One job at most of a key.
+
+    `by` makes the key: "args" (all of them) or "args.<name>", "creator", "subject". `period_s`: how long it is held;
+    None: while the job is live; else to the end of the period, counted from 1970, in which the job was enqueued. A job
+    that failed or was cancelled holds nothing.
+    `conflict`: "ignore" leaves the job that is there as it is; "replace" gives it the new arguments, time and priority
+    while it waits.
+    """
+
+    by: tuple[str, ...] = ("args", "creator")
+    period_s: float | None = None
+    conflict: Literal["ignore", "replace"] = "ignore"
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,14 @@ class JobKind:
     hard_limit_s: float = 330.0
     flow_limit: int | None = None
     flow_rate: Rate | None = None
+    unique: Unique | None = None
     follow: Follow | None = None
+
+    def __post_init__(self) -> None:
+        known = {"args", "creator", "subject"} | {f"args.{name}" for name in self.args.model_fields}
+        unknown = set(self.unique.by) - known if self.unique else set()
+        if unknown:
+            raise ValueError(f"{self.name} cannot be unique by {', '.join(sorted(unknown))}")
 
     @property
     def name(self) -> str:

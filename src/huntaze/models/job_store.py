@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, Text, bindparam, func, select, text, true
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from huntaze.models import event_store
@@ -120,7 +121,8 @@ def cancel(session: Session, job_id: uuid.UUID, creator_id: uuid.UUID | None = N
 def replay(session: Session, job_id: uuid.UUID, creator_id: uuid.UUID | None = None) -> Job | None:
     """failed -> waiting, with its counts of errors and crashes set back. None: no such job for this creator.
 
-    Raises Permanent (`job.not_failed`) if the job is not on the shelf.
+    Raises Permanent (`job.not_failed`) if the job is not on the shelf, or (`job.duplicate`) if meanwhile another job
+    holds its unique key.
     """
     job = session.scalars(select(Job).where(Job.id == job_id, owned(creator_id)).with_for_update()).one_or_none()
     if job is None:
@@ -131,7 +133,13 @@ def replay(session: Session, job_id: uuid.UUID, creator_id: uuid.UUID | None = N
     job.run_at, job.ready = now, True
     job.state, job.finished_at, job.errors, job.crashes, job.progress = JobState.WAITING, None, 0, 0, 0.0
     job.error_code = job.error_message = job.cancel_requested_at = job.stage = None
-    session.flush()
+    unique_key = job.unique_key
+    try:
+        session.flush()
+    except IntegrityError:
+        if unique_key is None:
+            raise
+        raise Permanent("job.duplicate", "The same work is under way, or done, in another job.") from None
     follow(session, job)
     wake_dispatcher(session)
     return job

@@ -50,6 +50,11 @@ def _one_of(column: str, values: tuple[enum.StrEnum, ...]) -> str:
     return f"{column} IN ({', '.join(repr(v.value) for v in values)})"
 
 
+HOLDS_UNIQUE_KEY = (
+    f"unique_key IS NOT NULL AND ({_one_of('state', LIVE)} OR (unique_until IS NOT NULL AND state = 'succeeded'))"
+)
+
+
 class Job(Base):
     """One unit of work."""
 
@@ -74,6 +79,9 @@ class Job(Base):
         Index("ix_jobs_under_way", "kind", "flow_key", postgresql_where="state IN ('queued', 'running')"),
         Index("ix_jobs_queued", "queue", "queued_at", postgresql_where="state = 'queued'"),
         Index("ix_jobs_leases", "lease_until", postgresql_where="state = 'running'"),
+        # Of all jobs with a key one at most does the work; which states count is said at `unique_until`.
+        Index("uq_jobs_unique_key", "unique_key", unique=True, postgresql_where=HOLDS_UNIQUE_KEY),
+        Index("ix_jobs_batch", "batch_id", "state", postgresql_where="batch_id IS NOT NULL"),
         Index(None, "creator_id", "id"),
         Index(None, "subject_id"),
     )
@@ -88,6 +96,7 @@ class Job(Base):
     creator_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     subject_id: Mapped[uuid.UUID | None]  # what it works on: a content task
     parent_id: Mapped[uuid.UUID | None]  # the job whose finish inserted this one
+    batch_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("batches.id", ondelete="SET NULL"))
 
     state: Mapped[str] = mapped_column(String(16), default=JobState.WAITING)
     run_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
@@ -96,6 +105,10 @@ class Job(Base):
     ready: Mapped[bool] = mapped_column(default=True, server_default=true())
     dedupe_key: Mapped[str | None] = mapped_column(String(255), unique=True)
     fingerprint: Mapped[str | None] = mapped_column(String(64))  # of the request that brought dedupe_key
+    # What the kind's `unique` rule makes one of. It is held while the job is live; with `unique_until`, the end of the
+    # period it was enqueued in, by a success too.
+    unique_key: Mapped[str | None] = mapped_column(String(64))
+    unique_until: Mapped[datetime | None]
 
     # The fencing token: counts claims and never goes down, so no two holders of the row share a number.
     attempt: Mapped[int] = mapped_column(default=0)

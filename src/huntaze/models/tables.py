@@ -1,7 +1,7 @@
 """Every table, imported: a statement on one follows its foreign keys to the others."""
 
-from huntaze.models import content, events, flows, jobs, nodes, periodic, users
+from huntaze.models import batches, content, events, flows, jobs, nodes, periodic, users
 from huntaze.models.base import Base
 
-MODULES = (content, events, flows, jobs, nodes, periodic, users)
+MODULES = (batches, content, events, flows, jobs, nodes, periodic, users)
 METADATA = Base.metadata
