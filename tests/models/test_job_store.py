@@ -5,7 +5,7 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from huntaze.models import job_dispatch, job_enqueue, job_reads, job_rescue, job_settle, job_store
+from huntaze.models import job_claim, job_dispatch, job_enqueue, job_reads, job_rescue, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
@@ -32,7 +32,14 @@ def dispatch(sessions: Sessions, room: int = 100) -> list[uuid.UUID]:
 
 def claim(sessions: Sessions, job_id: uuid.UUID, worker: str = "a/1", lease_s: float = 30) -> Job | None:
     with sessions.begin() as session:
-        return job_store.claim(session, job_id, worker, lease_s)
+        held = job_claim.claim(session, job_id, worker, lease_s)
+        if held is None:
+            return None
+        job = session.get_one(Job, job_id)
+        copied = ("id", "kind", "args", "args_version", "attempt", "errors", "priority", "creator_id", "subject_id")
+        assert all(getattr(held, name) == getattr(job, name) for name in copied)
+        assert held.waited_s >= 0
+        return job
 
 
 def running(sessions: Sessions, lease_s: float = 30, **options: object) -> Job:
@@ -57,7 +64,8 @@ def test_the_straight_way(sessions: Sessions) -> None:
     job = running(sessions)
     assert (job.state, job.attempt, job.worker) == (JobState.RUNNING, 1, "a/1")
     with sessions.begin() as session:
-        job_settle.succeed(session, job.id, 1, AttemptEnd([{"name": "look", "seconds": 0.5}])).result = {"n": 1}
+        job_settle.succeed(session, job.id, 1, AttemptEnd([{"name": "look", "seconds": 0.5}]))
+        job_settle.save_result(session, job.id, {"n": 1})
     done = read(sessions, job.id)
     assert (done.state, done.progress, done.result, done.lease_until) == (JobState.SUCCEEDED, 1.0, {"n": 1}, None)
     assert outcomes(sessions, job.id) == ["succeeded"]
@@ -172,8 +180,8 @@ def test_arguments_that_are_too_new_are_left_to_those_who_know_them(sessions: Se
         session.get_one(Job, job_id).args_version = 2
     assert claim(sessions, job_id) is None
     with sessions.begin() as session:
-        assert job_store.decline(session, job_id, version=1)
-        assert not job_store.decline(session, job_id, version=1)
+        assert job_claim.decline(session, job_id, version=1)
+        assert not job_claim.decline(session, job_id, version=1)
     declined = read(sessions, job_id)
     assert (declined.state, declined.ready, declined.attempt) == (JobState.WAITING, False, 0)
     assert dispatch(sessions) == []

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from huntaze.models import job_dispatch, job_enqueue, job_reads, job_rescue, job_settle, job_store
+from huntaze.models import job_claim, job_dispatch, job_enqueue, job_reads, job_rescue, job_settle, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
@@ -93,7 +93,7 @@ class Ledger(RuleBasedStateMachine):
     def claim(self, job_id: uuid.UUID) -> object:
         modelled = self.model[job_id]
         with self.sessions.begin() as session:
-            job = job_store.claim(session, job_id, "node/1", 60)
+            job = job_claim.claim(session, job_id, "node/1", 60)
         assert (job is not None) == (modelled.state == "queued"), "a duplicate message finds nothing"
         if job is None:
             return multiple()

@@ -10,7 +10,7 @@ import pytest
 from huntaze.clients.build import Clients
 from huntaze.clients.chat_model import ChatRequest, ScriptedChatModel
 from huntaze.clients.object_store import MemoryObjectStore
-from huntaze.models import content_store, job_dispatch, job_enqueue, job_settle, job_store
+from huntaze.models import content_store, job_claim, job_dispatch, job_enqueue, job_settle
 from huntaze.models.base import new_id
 from huntaze.models.content import Content, ContentTask
 from huntaze.models.database import Sessions
@@ -48,7 +48,7 @@ def claimed(sessions: Sessions, job: Job) -> Job:
         for queue in ("video", "ai"):
             job_dispatch.take_due(session, queue, 10, {"video.extract": 1, "video.analyze": 1}, Turns())
     with sessions.begin() as session:
-        held = job_store.claim(session, job.id, "here/1", 60)
+        held = job_claim.claim(session, job.id, "here/1", 60)
     assert held is not None
     return held
 

@@ -9,7 +9,7 @@ import redis
 from kombu.exceptions import BatchPublishError
 from kombu.exceptions import OperationalError as BrokerAway
 
-from huntaze.models import event_store, job_enqueue, job_reads, job_store, node_store
+from huntaze.models import event_store, job_claim, job_enqueue, job_reads, node_store
 from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
@@ -76,7 +76,7 @@ def test_a_broker_that_is_away_holds_up_neither_rescue_nor_streams(
     held = enqueue(sessions)[0]
     dispatcher.round()
     with sessions.begin() as session:
-        job_store.claim(session, held.id, "gone/1", lease_s=0)
+        job_claim.claim(session, held.id, "gone/1", lease_s=0)
         event_store.emit(session, creator.id, "test.told", new_id(), {})
     enqueue(sessions)
     sender.fault = BrokerAway("gone")

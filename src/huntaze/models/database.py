@@ -1,7 +1,10 @@
 """Engine and unit of work. Nothing opens at import; a process that forks builds its engine after the fork."""
 
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import InterfaceError, OperationalError
+import select
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -17,19 +20,31 @@ KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 # The database cannot be reached, or gave up on us: worth waiting for. Any other error is a mistake of ours.
 DatabaseAway = (OperationalError, InterfaceError, PoolTimeout)
 
+# A connection that was in use so lately is not asked whether it still lives: it would be as likely to die under the
+# next statement, and the question costs as much as a short statement does.
+FRESH_S = 0.5
 
-def build_engine(url: str, *, pool_size: int = 5, connect_timeout_s: int = 5, application: str = "huntaze") -> Engine:
+
+def build_engine(
+    url: str,
+    *,
+    pool_size: int = 5,
+    overflow: int | None = None,
+    connect_timeout_s: int = 5,
+    application: str = "huntaze",
+) -> Engine:
     """An engine on psycopg 3. `url` is `postgresql+psycopg://user:password@host:port/name`.
+
+    `pool_size` connections are kept; `overflow` more (default: as many again) are made in a rush and closed after it.
 
     Statements are cut off after 30 s and transactions that sit idle after 60 s, so that one lost client can
     neither hold a row lock for good nor keep vacuum from its work.
     """
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
-        max_overflow=pool_size,
+        max_overflow=pool_size if overflow is None else overflow,
         pool_timeout=10,
-        pool_pre_ping=True,
         isolation_level="READ COMMITTED",  # conditional statements count on it, whatever a role's default is
         connect_args={
             "connect_timeout": connect_timeout_s,
@@ -38,6 +53,22 @@ def build_engine(url: str, *, pool_size: int = 5, connect_timeout_s: int = 5, ap
             **KEEPALIVES,
         },
     )
+    event.listen(engine, "checkout", _refuse_ended)
+    return engine
+
+
+def _refuse_ended(connection: Any, _record: object, _proxy: object) -> None:
+    """Has the pool take another connection if the server, or the keepalives, ended this one while it lay idle.
+
+    In health a server is silent until it is asked, so whatever there is to read is its farewell: one system call
+    tells, where a ping would be a round trip before each unit of work.
+    """
+    if connection.closed:
+        raise DisconnectionError
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise DisconnectionError
 
 
 def build_sessions(engine: Engine) -> Sessions:

@@ -15,6 +15,11 @@ def emit(session: Session, creator_id: uuid.UUID, type: str, subject_id: uuid.UU
     """Writes an event into the caller's transaction: it is true exactly if what it tells is."""
     session.add(Event(creator_id=creator_id, type=type, subject_id=subject_id, data=data))
     session.flush()  # in this order, so that created_at orders the events of one transaction
+    wake_placer(session)
+
+
+def wake_placer(session: Session) -> None:
+    """Tells the dispatchers, at the commit, that there are events to place."""
     session.execute(select(func.pg_notify(channels.EVENTS_WRITTEN, "")))
 
 

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from huntaze.models import event_store
+from huntaze.models import channels, event_store
+from huntaze.models.base import new_id
 from huntaze.models.job_enqueue import wake_dispatcher
 from huntaze.models.job_kinds import KINDS
-from huntaze.models.job_store import cancel, end_now, follow, tell
+from huntaze.models.job_store import EVENT_DATA, cancel, end_now, follow, tell
 from huntaze.models.jobs import AttemptOutcome, Job, JobAttempt, JobState
 
 
@@ -64,8 +65,8 @@ class AttemptEnd:
         return {"stages": self.stages, "error_code": self.error_code, "error": storable}
 
 
-# One statement for job and attempt: every job ends here, and most of a short one's time is spent on statements.
-_SUCCEED = text("""
+# One statement for job, attempt and event: every job ends here, and most of a short one's time is spent on statements.
+_SUCCEED = text(f"""
     WITH done AS (
         UPDATE jobs
         SET state = 'succeeded', finished_at = clock_timestamp(), progress = 1, lease_until = NULL, worker = NULL,
@@ -75,23 +76,28 @@ _SUCCEED = text("""
     ), noted AS (
         UPDATE job_attempts SET ended_at = clock_timestamp(), outcome = 'succeeded', stages = :stages
         FROM done WHERE job_attempts.job_id = done.id AND job_attempts.attempt = done.attempt
+    ), told AS (
+        INSERT INTO events (id, creator_id, type, subject_id, data)
+        SELECT :event_id, creator_id, 'job.succeeded', id, {EVENT_DATA} FROM done WHERE creator_id IS NOT NULL
     )
-    SELECT * FROM done
+    SELECT CASE WHEN creator_id IS NOT NULL THEN pg_notify('{channels.EVENTS_WRITTEN}', '') END FROM done
 """).bindparams(bindparam("stages", type_=JSONB))
 
 
-def succeed(session: Session, job_id: uuid.UUID, attempt: int, end: AttemptEnd) -> Job:
+def succeed(connection: Connection | Session, job_id: uuid.UUID, attempt: int, end: AttemptEnd) -> None:
     """running -> succeeded, in the transaction that also writes the results. Raises LeaseLost, CancelRequested.
 
     A cancel that came before the end is obeyed, however late: what would follow from a success must not happen.
     """
-    given = {"id": job_id, "attempt": attempt, "stages": end.stages}
-    job: Job | None = session.scalars(select(Job).from_statement(_SUCCEED), given).one_or_none()
-    if job is None:
-        held = session.execute(select(Job.id).where(_held(job_id, attempt))).one_or_none()
+    given = {"id": job_id, "attempt": attempt, "stages": end.stages, "event_id": new_id()}
+    if connection.execute(_SUCCEED, given).one_or_none() is None:
+        held = connection.execute(select(Job.id).where(_held(job_id, attempt))).one_or_none()
         raise CancelRequested if held else LeaseLost(f"job {job_id}, attempt {attempt}")
-    tell(session, job)
-    return job
+
+
+def save_result(session: Session, job_id: uuid.UUID, result: Mapping[str, Any]) -> None:
+    """What a job leaves in its own row; in the transaction that `succeed` has begun."""
+    session.execute(update(Job).where(Job.id == job_id).values(result=dict(result)))
 
 
 def retry_later(session: Session, job_id: uuid.UUID, attempt: int, end: AttemptEnd, delay_s: float) -> Job:

@@ -1,79 +1,44 @@
-"""A job from outside: claim, cancel, replay. It comes by `job_enqueue.py` and ends by `job_settle.py`.
+"""A job from outside: cancel, replay, tell. It comes by `job_enqueue.py`, starts by `job_claim.py`, ends by
+`job_settle.py`.
 
 `session` is the caller's transaction; nothing here commits. Times are the database's: nodes may disagree about now.
 """
 
 import uuid
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Text, bindparam, func, select, text, true
+from sqlalchemy import ColumnElement, RowMapping, func, select, text, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from huntaze.models import event_store
+from huntaze.models.base import new_id
 from huntaze.models.job_enqueue import wake_dispatcher
 from huntaze.models.job_kinds import KINDS
 from huntaze.models.jobs import ENDED, Job, JobAttempt, JobState
 from huntaze.pipelines.errors import Permanent
 
-# One statement, so that a claim is one round trip on an autocommit connection.
-_CLAIM = text("""
-    WITH claimed AS (
-        UPDATE jobs
-        SET state = 'running', attempt = attempt + 1, worker = :worker,
-            lease_until = clock_timestamp() + make_interval(secs => :lease_s),
-            started_at = coalesce(started_at, clock_timestamp())
-        WHERE id = :id AND state = 'queued' AND args_version <= :version
-        RETURNING *
-    ), noted AS (
-        INSERT INTO job_attempts (job_id, attempt, worker, started_at)
-        SELECT id, attempt, worker, clock_timestamp() FROM claimed
-    )
-    SELECT * FROM claimed
-""").bindparams(bindparam("worker", type_=Text))
-
-
-def claim(session: Session, job_id: uuid.UUID, worker: str, lease_s: float, version: int = 1) -> Job | None:
-    """Takes a queued job for this worker, if its arguments are of `version` or older.
-
-    None: a duplicate or late message, or arguments too new for us (see `decline`); there is nothing to do.
-    """
-    given = {"id": job_id, "worker": worker, "lease_s": lease_s, "version": version}
-    return session.scalars(select(Job).from_statement(_CLAIM), given).one_or_none()
-
-
-_DECLINE = text("""
-    UPDATE jobs SET state = 'waiting', ready = false, run_at = clock_timestamp() + interval '1 second'
-    WHERE id = :id AND state = 'queued' AND args_version > :version
+# What an event says of the job's row, in terms of its columns.
+EVENT_DATA = """
+    jsonb_build_object('kind', kind, 'state', state, 'attempt', attempt, 'progress', progress, 'stage', stage)
+    || CASE WHEN subject_id IS NULL THEN '{}' ELSE jsonb_build_object('subject_id', subject_id) END
+    || CASE WHEN state = 'failed' OR state = 'waiting' AND error_code IS NOT NULL
+       THEN jsonb_build_object('error', jsonb_build_object('code', error_code, 'message', error_message))
+       ELSE '{}' END
+"""
+_TELL = text(f"""
+    INSERT INTO events (id, creator_id, type, subject_id, data)
+    SELECT :event_id, creator_id, 'job.' || CASE state WHEN 'waiting' THEN 'retrying' ELSE state END, id, {EVENT_DATA}
+    FROM jobs WHERE id = :id AND creator_id IS NOT NULL
 """)
-
-
-def decline(session: Session, job_id: uuid.UUID, version: int = 0) -> bool:
-    """queued -> waiting, for a worker that got a job it does not know: a newer deploy's kind (0) or arguments.
-
-    The second's pause keeps an old node from getting it again at once, over and over. False: it was something else.
-    """
-    declined: int = session.execute(_DECLINE, {"id": job_id, "version": version}).rowcount  # type: ignore[attr-defined]
-    return declined > 0
 
 
 def tell(session: Session, job: Job) -> None:
     """Writes the event of the state that the job has just reached. A job without a creator has nobody to tell."""
     if job.creator_id is not None:
-        data: dict[str, Any] = {
-            "kind": job.kind,
-            "state": job.state,
-            "attempt": job.attempt,
-            "progress": job.progress,
-            "stage": job.stage,
-        }
-        if job.subject_id is not None:
-            data["subject_id"] = str(job.subject_id)
-        if job.state == JobState.FAILED or (job.state == JobState.WAITING and job.error_code):
-            data["error"] = {"code": job.error_code, "message": job.error_message}
-        name = "retrying" if job.state == JobState.WAITING else job.state
-        event_store.emit(session, job.creator_id, f"job.{name}", job.id, data)
+        session.flush()
+        session.execute(_TELL, {"event_id": new_id(), "id": job.id})
+        event_store.wake_placer(session)
 
 
 def follow(session: Session, job: Job) -> None:

@@ -13,8 +13,10 @@ from huntaze.clients.build import Clients
 from huntaze.models import event_store, job_enqueue, job_settle
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import JobArgs
+from huntaze.models.job_claim import Claimed
 from huntaze.models.job_settle import AttemptEnd, CancelRequested, LeaseLost
 from huntaze.models.jobs import Job
+from huntaze.settings import Settings
 
 # Progress is told when it is news to a person: at once where the stage changes, else this much and this long later.
 _STEP = 0.05
@@ -44,7 +46,7 @@ class Finish:
     """The finishing transaction: whatever is written through `session` becomes true together with `succeeded`."""
 
     session: Session
-    job: Job
+    job: Claimed
     result: dict[str, Any] = field(default_factory=dict)
 
     def enqueue(self, args: JobArgs) -> uuid.UUID:
@@ -69,12 +71,13 @@ class Finish:
 class JobContext:
     """One attempt at one job. `sessions` opens short transactions: none may be open while a pipeline runs."""
 
-    job: Job
+    job: Claimed
     sessions: Sessions
     clients: Clients
     lease: Lease
+    settings: Settings | None = None  # what the worker was started with; None: a test of a handler that asks for none
     stages: list[dict[str, Any]] = field(default_factory=list)  # {name, seconds}, in order
-    ended: Job | None = None  # the row, once the finish is committed
+    finished: bool = False  # the finish is committed
     _told: tuple[float, str, float] = (0.0, "", 0.0)  # fraction, stage, monotonic time
     _open: tuple[str, float] | None = None  # the stage that runs now, and when it began
 
@@ -133,8 +136,9 @@ class JobContext:
         """
         self.close_stage()
         with self.sessions.begin() as session:
-            job = job_settle.succeed(session, self.job.id, self.job.attempt, AttemptEnd(self.stages))
-            finish = Finish(session, job)
+            job_settle.succeed(session, self.job.id, self.job.attempt, AttemptEnd(self.stages))
+            finish = Finish(session, self.job)
             yield finish
-            job.result = finish.result or None
-        self.ended = job
+            if finish.result:
+                job_settle.save_result(session, self.job.id, finish.result)
+        self.finished = True

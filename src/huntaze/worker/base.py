@@ -5,6 +5,8 @@ import random
 import threading
 import traceback
 import uuid
+from dataclasses import dataclass
+from datetime import datetime
 
 from celery import Celery, Task
 from celery.exceptions import Retry, SoftTimeLimitExceeded
@@ -12,8 +14,9 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from huntaze.logs import logger
-from huntaze.models import job_settle, job_store
+from huntaze.models import job_claim, job_settle
 from huntaze.models.database import DatabaseAway
+from huntaze.models.job_claim import Claimed
 from huntaze.models.job_kinds import KINDS, parse_args
 from huntaze.models.job_settle import AttemptEnd, CancelRequested, LeaseLost
 from huntaze.models.jobs import Job, JobState
@@ -37,11 +40,11 @@ class JobTask(Task):  # type: ignore[misc]
     ignore_result = True
 
     def run(self, job_id: str) -> None:
-        job = run_job(self.app.huntaze_runtime.get(), self.app.huntaze_node, self.name, uuid.UUID(job_id))
-        if job is not None and job.state == JobState.WAITING:
-            raise Retry(f"{job.error_code}: {job.error_message}", when=job.run_at)
-        if job is not None and job.state == JobState.FAILED:
-            raise Permanent(job.error_code or "job.error", job.error_message or "")
+        end = run_job(self.app.huntaze_runtime.get(), self.app.huntaze_node, self.name, uuid.UUID(job_id))
+        if end is not None and end.state == JobState.WAITING:
+            raise Retry(f"{end.error_code}: {end.error_message}", when=end.run_at)
+        if end is not None and end.state == JobState.FAILED:
+            raise Permanent(end.error_code or "job.error", end.error_message or "")
 
 
 def register(app: Celery, settings: Settings, threads: int) -> None:
@@ -53,22 +56,32 @@ def register(app: Celery, settings: Settings, threads: int) -> None:
     app.register_task(ClockTask())
 
 
-def run_job(runtime: Runtime, node: str, kind: str, job_id: uuid.UUID) -> Job | None:
-    """Runs one job if it is still to be had; returns the row as it was settled, None if it was not ours to settle.
+@dataclass(frozen=True)
+class Settled:
+    """What became of the row. `run_at`: of the next attempt, if there is to be one."""
+
+    state: str
+    error_code: str | None = None
+    error_message: str | None = None
+    run_at: datetime | None = None
+
+
+def run_job(runtime: Runtime, node: str, kind: str, job_id: uuid.UUID) -> Settled | None:
+    """Runs one job if it is still to be had; returns what became of it, None if it was not ours to settle.
 
     Raises one of DatabaseAway where the database is away: the lease then speaks for us.
     """
     worker = f"{node}/{os.getpid()}.{threading.get_ident() % 100_000}"
     version = KINDS[kind].args.version
-    with runtime.statements() as session:
-        job = job_store.claim(session, job_id, worker, runtime.settings.worker.lease_s, version)
+    with runtime.statements.connect() as connection:
+        job = job_claim.claim(connection, job_id, worker, runtime.settings.worker.lease_s, version)
         if job is None:
-            declined = job_store.decline(session, job_id, version)
+            declined = job_claim.decline(connection, job_id, version)
             _log.debug("nothing to claim", job_id=str(job_id), declined=declined)
             return None
     context = {"job_id": str(job.id), "kind": job.kind, "attempt": job.attempt, "creator_id": str(job.creator_id)}
     with bound_contextvars(**context), runtime.leases.hold(job.id, job.attempt) as lease:
-        ctx = JobContext(job, runtime.sessions, runtime.clients, lease)
+        ctx = JobContext(job, runtime.sessions, runtime.clients, lease, runtime.settings)
         _log.info("job started")
         try:
             return _hand_over(runtime, ctx)
@@ -77,22 +90,22 @@ def run_job(runtime: Runtime, node: str, kind: str, job_id: uuid.UUID) -> Job | 
             return None
 
 
-def _hand_over(runtime: Runtime, ctx: JobContext) -> Job:
+def _hand_over(runtime: Runtime, ctx: JobContext) -> Settled:
     try:
-        runtime.handlers[ctx.job.kind](ctx, parse_args(ctx.job))
-        if ctx.ended is None:
-            with ctx.finish():
-                pass
+        runtime.handlers[ctx.job.kind](ctx, parse_args(ctx.job.kind, ctx.job.args_version, ctx.job.args))
+        if not ctx.finished:
+            ctx.close_stage()
+            with runtime.statements.connect() as connection:
+                job_settle.succeed(connection, ctx.job.id, ctx.job.attempt, AttemptEnd(ctx.stages))
     except LeaseLost:
         raise
     except Exception as error:
         return _settle(runtime, ctx, error)
     _log.info("job succeeded")
-    assert ctx.ended is not None
-    return ctx.ended
+    return Settled(JobState.SUCCEEDED)
 
 
-def _settle(runtime: Runtime, ctx: JobContext, error: Exception) -> Job:
+def _settle(runtime: Runtime, ctx: JobContext, error: Exception) -> Settled:
     """Writes down how the attempt went wrong, and what follows from that. Raises LeaseLost.
 
     A database that is away is waited for as long as the lease may last: giving up earlier would count as a crash.
@@ -109,7 +122,7 @@ def _settle(runtime: Runtime, ctx: JobContext, error: Exception) -> Job:
                 raise LeaseLost(f"job {ctx.job.id}: the database stayed away") from None
             threading.Event().wait(_SETTLE_AGAIN_S)
     _log.warning("job not done", state=job.state, error=end.error_code, detail=end.error_message, trace=end.trace)
-    return job
+    return Settled(job.state, job.error_code, job.error_message, job.run_at)
 
 
 def _write(session: Session, ctx: JobContext, error: Exception, end: AttemptEnd) -> Job:
@@ -139,7 +152,7 @@ def _end(ctx: JobContext, error: Exception) -> AttemptEnd:
     return AttemptEnd(ctx.stages, "job.error", "Something went wrong on our side; it will be looked at.", trace)
 
 
-def retry_delay(job: Job, error: Exception) -> float:
+def retry_delay(job: Claimed, error: Exception) -> float:
     """Seconds until the next attempt: what the other side asked for, else exponential backoff with full jitter
     (so that what failed together does not come back together)."""
     if isinstance(error, Transient) and error.retry_after is not None:

@@ -29,18 +29,18 @@ class QoS(VirtualQoS):
 class Channel(redis_transport.Channel):
     """A channel with one client a pool, where kombu makes one (and redis-py a table of 170 callbacks) a command."""
 
-    _client: redis.Redis | None = None
+    _one_client: redis.Redis | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self.QoS = QoS
+        self.QoS = QoS  # type: ignore[assignment]
 
     def _create_client(self, asynchronous: bool = False) -> redis.Redis:
         if asynchronous:  # these hold a connection of their own
             return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call, no-any-return]
-        if self._client is None or self._client.connection_pool is not self.pool:
-            self._client = super()._create_client()  # type: ignore[no-untyped-call]
-        return self._client
+        if self._one_client is None or self._one_client.connection_pool is not self.pool:
+            self._one_client = super()._create_client()  # type: ignore[no-untyped-call]
+        return self._one_client
 
 
 class Transport(redis_transport.Transport):
@@ -49,16 +49,16 @@ class Transport(redis_transport.Transport):
     Channel = Channel
 
 
-class Dispatcher(EventDispatcher):
+class Dispatcher(EventDispatcher):  # type: ignore[misc]
     """Task events in bundles, sent by a timer (`lifecycle.py`), where Celery publishes at each turn of its loop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.get("on_send_buffered") is not None:
             kwargs |= {"on_send_buffered": None, "buffer_limit": _MOST_EVENTS}
-        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().__init__(*args, **kwargs)
 
 
-class Events(CeleryEvents):
+class Events(CeleryEvents):  # type: ignore[misc]
     """For `Celery(events=)`."""
 
     dispatcher_cls = Dispatcher

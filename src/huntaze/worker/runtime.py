@@ -4,6 +4,8 @@ import os
 import threading
 from dataclasses import dataclass
 
+from sqlalchemy import Engine
+
 from huntaze.clients.build import Clients, build_clients
 from huntaze.models.database import Sessions, build_engine, build_sessions
 from huntaze.settings import Settings
@@ -17,7 +19,7 @@ class Runtime:
 
     settings: Settings
     sessions: Sessions
-    statements: Sessions
+    statements: Engine
     clients: Clients
     leases: LeaseKeeper
     handlers: dict[str, Handler]
@@ -34,7 +36,7 @@ def build_runtime(settings: Settings, *, threads: int = 1) -> Runtime:
     return Runtime(
         settings=settings,
         sessions=sessions,
-        statements=build_sessions(engine.execution_options(isolation_level="AUTOCOMMIT")),
+        statements=engine.execution_options(isolation_level="AUTOCOMMIT"),
         clients=build_clients(settings),
         leases=LeaseKeeper(sessions, settings.worker.lease_s),
         handlers=handlers(),
