@@ -23,4 +23,6 @@ class Entry:
 SCHEDULE: dict[str, Entry] = {
     # The safety net under the live fan-out: what a dead dispatcher left without a position gets one.
     "event-dispatcher": Entry("events.place", "*/5 * * * *", "latest"),
+    # Ended jobs go after the days that HUNTAZE_RETENTION_* gives them.
+    "job-retention": Entry("jobs.prune", "17 * * * *", "latest"),
 }

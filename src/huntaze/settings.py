@@ -150,6 +150,29 @@ class WorkerSettings(_Group):
     )
 
 
+# Days that an Idempotency-Key is promised to be remembered: it stands in the job's row.
+KEEP_DAYS = 7
+
+
+class RetentionSettings(_Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_RETENTION_")
+
+    succeeded_days: int = Field(
+        7, ge=KEEP_DAYS, le=3650, description="days that a job is kept after it succeeded; 7 or more", examples=[7]
+    )
+    cancelled_days: int = Field(
+        7, ge=KEEP_DAYS, le=3650, description="days that a job is kept after it was cancelled; 7 or more", examples=[7]
+    )
+    failed_days: int = Field(
+        30, ge=KEEP_DAYS, le=3650, description="days that a job is kept after it failed; 7 or more", examples=[30]
+    )
+
+    @property
+    def shortest_days(self) -> int:
+        """How long any job that ended is still known."""
+        return min(self.succeeded_days, self.cancelled_days, self.failed_days)
+
+
 class FlowerSettings(_Group):
     model_config = SettingsConfigDict(env_prefix="HUNTAZE_FLOWER_")
 
@@ -186,6 +209,7 @@ GROUPS: dict[str, type[_Group]] = {
     "ai": AISettings,
     "api": ApiSettings,
     "worker": WorkerSettings,
+    "retention": RetentionSettings,
     "flower": FlowerSettings,
 }
 
@@ -201,6 +225,7 @@ class Settings(BaseModel):
     ai: AISettings
     api: ApiSettings
     worker: WorkerSettings
+    retention: RetentionSettings
     flower: FlowerSettings
 
 

@@ -49,6 +49,12 @@ class EventsPlace(PeriodicArgs):
     kind: ClassVar[str] = "events.place"
 
 
+class JobsPrune(PeriodicArgs):
+    """Delete ended jobs that are past their time."""
+
+    kind: ClassVar[str] = "jobs.prune"
+
+
 class Noop(JobArgs):
     """Nothing at all, through the whole engine: what the benchmarks and `doctor` send."""
 

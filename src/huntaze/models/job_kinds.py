@@ -7,7 +7,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from huntaze.models import content_store
-from huntaze.models.job_args import EventsPlace, JobArgs, Noop, VideoAnalyze, VideoExtract
+from huntaze.models.job_args import EventsPlace, JobArgs, JobsPrune, Noop, VideoAnalyze, VideoExtract
 from huntaze.models.jobs import Job
 
 Follow = Callable[[Session, Job], None]
@@ -76,6 +76,7 @@ _ALL = (
     JobKind(VideoExtract, queue="video", follow=content_store.follow_job),
     JobKind(VideoAnalyze, queue="ai", max_attempts=8, follow=content_store.follow_job),
     JobKind(EventsPlace, queue="default"),
+    JobKind(JobsPrune, queue="default", flow_limit=1),
     JobKind(Noop, queue="default"),
 )
 

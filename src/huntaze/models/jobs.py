@@ -82,8 +82,13 @@ class Job(Base):
         # Of all jobs with a key one at most does the work; which states count is said at `unique_until`.
         Index("uq_jobs_unique_key", "unique_key", unique=True, postgresql_where=HOLDS_UNIQUE_KEY),
         Index("ix_jobs_batch", "batch_id", "state", postgresql_where="batch_id IS NOT NULL"),
-        Index(None, "creator_id", "id"),
-        Index(None, "subject_id"),
+        # Each change of state makes a new entry in every index that holds the row: what follows holds few rows, or each
+        # at its end only. Newest first without a creator goes by the primary key.
+        Index(None, "creator_id", "id", postgresql_where="creator_id IS NOT NULL"),
+        Index("ix_jobs_ended", "state", "finished_at", postgresql_where="finished_at IS NOT NULL"),
+        Index("ix_jobs_undone", "state", "id", postgresql_where="state IN ('failed', 'cancelled')"),
+        Index("ix_jobs_error", "error_code", "id", postgresql_where="error_code IS NOT NULL"),
+        Index("ix_jobs_nobodys", "kind", "id", postgresql_where="creator_id IS NULL"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -96,6 +101,7 @@ class Job(Base):
     creator_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     subject_id: Mapped[uuid.UUID | None]  # what it works on: a content task
     parent_id: Mapped[uuid.UUID | None]  # the job whose finish inserted this one
+    trace: Mapped[str | None] = mapped_column(String(64))  # W3C traceparent of the span that inserted it
     batch_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("batches.id", ondelete="SET NULL"))
 
     state: Mapped[str] = mapped_column(String(16), default=JobState.WAITING)
