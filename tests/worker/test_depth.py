@@ -11,9 +11,7 @@ def test_slow_jobs_are_sent_to_free_slots_only() -> None:
     assert depth.room(0.0, slots=2, queued=0, running=0) == 2
     depth.sent(2)
     assert depth.room(0.02, slots=2, queued=2, running=0) == 0
-    assert depth.room(0.04, slots=2, queued=0, running=2) <= 2, (
-        "the two that were claimed count as drained for a moment"
-    )
+    assert depth.room(0.04, slots=2, queued=0, running=2) == 0, "to be claimed is not to be done"
     for tick in range(1, 50):
         room = depth.room(0.04 + WINDOW_S + tick, slots=2, queued=0, running=2)
         assert room == 0
@@ -29,6 +27,28 @@ def test_quick_jobs_get_a_deeper_broker() -> None:
     assert sent[0] == 2
     assert sent[8] > 100, "it doubles from round to round"
     assert max(sent) <= 1002
+
+
+def test_a_slow_job_that_follows_another_makes_no_room_for_a_third() -> None:
+    depth = Depth(1000)
+    depth.room(0.0, slots=2, queued=0, running=2)
+    assert depth.room(0.1, slots=2, queued=0, running=1) == 1
+    depth.sent(1)
+    assert depth.room(0.12, slots=2, queued=0, running=2) == 0
+    assert depth.room(0.5, slots=2, queued=0, running=0) == 2
+    depth.sent(2)
+    assert depth.room(0.52, slots=2, queued=1, running=1) == 0
+    assert depth.room(0.54, slots=2, queued=0, running=2) == 0
+
+
+def test_quick_jobs_get_a_deeper_broker_beside_slow_ones() -> None:
+    depth, sent = Depth(1000), []
+    for tick in range(20):
+        room = depth.room(tick * 0.02, slots=16, queued=0, running=15)
+        depth.sent(room)
+        sent.append(room)
+    assert sent[0] == 1
+    assert sent[-1] > 100
 
 
 def test_after_a_pause_the_depth_begins_anew() -> None:
