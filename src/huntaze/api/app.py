@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from huntaze import tracing
 from huntaze.api import docs_page, error_handlers
 from huntaze.api.edge import Edge
 from huntaze.api.metrics import Metrics
@@ -17,7 +18,8 @@ from huntaze.api.routes import events, health, jobs, uploads, videos
 from huntaze.api.services import Services
 from huntaze.api.streams import StreamPolicy, Streams
 from huntaze.clients.s3 import S3ObjectStore
-from huntaze.models.database import build_engine, build_sessions
+from huntaze.models import tally
+from huntaze.models.database import build_engine, build_sessions, build_statements
 from huntaze.settings import Settings
 
 _DESCRIPTION = """
@@ -55,17 +57,22 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         engine = build_engine(
-            settings.database.sqlalchemy_url, pool_size=settings.database.pool_size, application="huntaze-api"
+            settings.database.sqlalchemy_url,
+            pool_size=2 * settings.database.pool_size,
+            overflow=0,  # here a rush is the normal thing, and to make a connection costs as much as many requests
+            application="huntaze-api",
         )
         # A client waits for the answer, and a thread with it; the client is the one who tries again.
         objects = S3ObjectStore(settings.s3, read_timeout_s=3, attempts=1)
         probes = Probes(settings, objects)
         sessions = build_sessions(engine)
+        statements = build_sessions(build_statements(engine))
         streams.serve_from(sessions)
         metrics.watch_backlog(probes.sessions)
+        tally.watch(sessions, metrics.tally)
         listener = asyncio.create_task(streams.listen(settings.database.libpq_url), name="event-listener")
         try:
-            yield {"services": Services(settings, sessions, objects, streams, probes, metrics)}
+            yield {"services": Services(settings, sessions, statements, objects, streams, probes, metrics)}
         finally:
             streams.close()
             listener.cancel()
@@ -74,6 +81,7 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
             probes.close()
             objects.close()
             engine.dispose()
+            tracing.close()
 
     app = Api(
         title="Huntaze workers",
@@ -81,6 +89,7 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         redirect_slashes=False,
+        telemetry=tracing.for_fastapi(),
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,

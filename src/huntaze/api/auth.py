@@ -39,7 +39,7 @@ class Caller:
 
 def is_live(services: Services, caller: Caller) -> bool:
     """Whether the caller's key still opens the door: it may have expired or been revoked."""
-    with services.sessions() as session:
+    with services.statements() as session:
         return user_store.authenticate(session, caller.secret) is not None
 
 
@@ -63,7 +63,7 @@ class _Require:
         secret = credentials.credentials
         # Not printable ASCII is no key, and PostgreSQL would not even take it as a parameter.
         plausible = len(secret) <= MAX_KEY_CHARS and secret.isascii() and secret.isprintable()
-        with services.sessions() as session:
+        with services.statements() as session:
             identity = user_store.authenticate(session, secret) if plausible else None
             if identity is None:
                 raise _unauthorized("auth.invalid_key", "This key is wrong, expired or revoked.", "invalid_token")
@@ -88,7 +88,7 @@ def _creator(session: Session, identity: Identity, named: str | None) -> uuid.UU
     if creator_id is None:
         message = "A service's key names the creator it acts for in X-Creator-Id."
         raise refuse_field(422, "auth.creator_missing", "X-Creator-Id", message)
-    if user_store.find_user(session, creator_id) is None:
+    if not user_store.user_exists(session, creator_id):
         raise refuse_field(404, "creator.not_found", "X-Creator-Id", "There is no creator with this id.")
     return creator_id
 

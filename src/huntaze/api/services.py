@@ -22,10 +22,12 @@ LOOK_UP_WAIT_S = 0.3  # a store in health answers in milliseconds: a burst gets 
 
 @dataclass(frozen=True)
 class Services:
-    """Safe to share between threads. `look_ups`: held around a call to the object store."""
+    """Safe to share between threads. `statements`: sessions on the same connections that commit each statement, for
+    work that is one of them. `look_ups`: held around a call to the object store."""
 
     settings: Settings
     sessions: Sessions
+    statements: Sessions
     objects: ObjectStore
     streams: Streams
     probes: Probes

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from huntaze.models import event_store
@@ -32,37 +31,60 @@ def load_task(session: Session, task_id: uuid.UUID) -> tuple[ContentTask, Conten
     return row[0], row[1]
 
 
-def find_content(
-    session: Session, creator_id: uuid.UUID, *, id: uuid.UUID | None = None, object_key: str | None = None
-) -> Content | None:
-    """One content of the creator, by id or by object key."""
-    query = select(Content).where(Content.creator_id == creator_id)
-    query = query.where(Content.id == id) if id is not None else query.where(Content.object_key == object_key)
-    return session.scalars(query).one_or_none()
+_WHERE = text("SELECT object_key, name FROM content WHERE id = :id AND creator_id = :creator_id")
 
 
-def confirm_content(
-    session: Session, creator_id: uuid.UUID, *, object_key: str, name: str, content_type: str, size: int, etag: str
-) -> Content:
-    """The content of an object that was seen in the store, made if it came there by other means than an upload.
+def find_content(session: Session, creator_id: uuid.UUID, content_id: uuid.UUID) -> tuple[str, str] | None:
+    """Object key and name of a content, if it is this creator's."""
+    row = session.execute(_WHERE, {"id": content_id, "creator_id": creator_id}).one_or_none()
+    return None if row is None else (row.object_key, row.name)
 
-    `size` (bytes) and `etag` are the store's; what the creator called it stays as it is.
+
+# A content row that is locked by another request for the same object is waited for: both then see the same id.
+_ADD_TASK = text("""
+    WITH confirmed AS (
+        INSERT INTO content (id, creator_id, kind, name, object_key, content_type, size, etag)
+        VALUES (:new_id, :creator_id, 'video', :name, :object_key, :content_type, :size, :etag)
+        ON CONFLICT (object_key) DO UPDATE SET size = excluded.size, etag = excluded.etag
+            WHERE content.creator_id = excluded.creator_id
+        RETURNING id
+    )
+    INSERT INTO content_tasks (id, creator_id, content_id, job_id, status, progress)
+    SELECT :task_id, :creator_id, id, :job_id, 'queued', 0 FROM confirmed
+    RETURNING content_id
+""")
+
+
+def add_task(
+    session: Session,
+    creator_id: uuid.UUID,
+    *,
+    task_id: uuid.UUID,
+    job_id: uuid.UUID,
+    object_key: str,
+    name: str,
+    content_type: str,
+    size: int,
+    etag: str,
+) -> uuid.UUID:
+    """A task on an object that was seen in the store; returns its content's id.
+
+    The content is made if the object came there by other means than an upload. `size` (bytes) and `etag` are the
+    store's; what the creator called it stays as it is.
     """
-    made = insert(Content).values(
-        id=new_id(),
-        creator_id=creator_id,
-        kind="video",
-        name=name,
-        object_key=object_key,
-        content_type=content_type,
-        size=size,
-        etag=etag,
-    )
-    # A row that is locked by another request for the same object is waited for: both then see the same id.
-    statement = made.on_conflict_do_update(
-        index_elements=[Content.object_key], set_={"size": size, "etag": etag}, where=Content.creator_id == creator_id
-    )
-    return session.scalars(statement.returning(Content), execution_options={"populate_existing": True}).one()
+    given = {
+        "new_id": new_id(),
+        "creator_id": creator_id,
+        "task_id": task_id,
+        "job_id": job_id,
+        "object_key": object_key,
+        "name": name,
+        "content_type": content_type,
+        "size": size,
+        "etag": etag,
+    }
+    content_id: uuid.UUID = session.execute(_ADD_TASK, given).scalar_one()
+    return content_id
 
 
 def list_tasks(

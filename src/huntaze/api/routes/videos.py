@@ -11,16 +11,14 @@ from fastapi import APIRouter, Header, Query, Response
 from sqlalchemy.orm import Session
 
 from huntaze.api.auth import Caller, Reader, Writer
-from huntaze.api.problems import ProblemError, not_found, problems, refuse_field
+from huntaze.api.problems import not_found, problems, refuse_field
 from huntaze.api.schemas.base import Cursor
 from huntaze.api.schemas.videos import Artifacts, Video, VideoAccepted, VideoPage, VideoRequest, VideoSummary
 from huntaze.api.services import LOOK_UP_WAIT_S, Services, ServicesOf
 from huntaze.clients.object_store import NoSuchObject, ObjectInfo, StorageAway
-from huntaze.models import content_store, job_enqueue, job_reads
-from huntaze.models.base import new_id
+from huntaze.models import content_store, video_requests
 from huntaze.models.content import ContentTask, TaskStatus
-from huntaze.models.job_args import VideoExtract
-from huntaze.models.jobs import Job
+from huntaze.models.video_requests import Accepted, SeenObject
 
 URL_LIFETIME_S = 3600
 
@@ -52,22 +50,27 @@ def accept_video(
     """The file must have been uploaded. A repeat with the same `Idempotency-Key` gets the same answer and starts
     nothing; with another body it is refused (409 `request.key_reused`)."""
     dedupe_key = None if idempotency_key is None else f"api:{caller.creator_id}:{idempotency_key}"
-    fingerprint = _fingerprint(body)
-    with services.sessions() as session:
-        # First: a repeat must not depend on whether the object is still there, or the store answers.
-        earlier = None if dedupe_key is None else job_reads.find_request(session, dedupe_key, fingerprint)
-        if earlier is not None:
-            accepted = _accepted(session, earlier)
-        else:
-            source = _source(session, caller, body)
-    if earlier is None:
-        # Between two transactions: no connection is held while the store is asked.
-        seen = _look(services, source)
-        with services.sessions.begin() as session:
-            job = _enqueue(session, caller, source, seen, body.cells, dedupe_key, fingerprint)
-            accepted = _accepted(session, job)
+    made = _accept(services, caller, body, dedupe_key)
+    accepted = VideoAccepted(
+        id=made.task_id, content_id=made.content_id, job_id=made.job_id, url=f"/v1/videos/{made.task_id}"
+    )
     response.headers["Location"] = accepted.url
     return accepted
+
+
+def _accept(services: Services, caller: Caller, body: VideoRequest, dedupe_key: str | None) -> Accepted:
+    fingerprint = _fingerprint(body)
+    with services.statements() as session:
+        # First: a repeat must not depend on whether the object is still there, or the store answers.
+        earlier = None if dedupe_key is None else video_requests.find(session, dedupe_key, fingerprint)
+        if earlier is not None:
+            return earlier
+        source = _source(session, caller, body)
+    # Between two units of work: no connection is held while the store is asked.
+    found = _look(services, source)
+    seen = SeenObject(source.object_key, source.name, found.content_type[:100], found.size, found.etag)
+    with services.sessions.begin() as session:
+        return video_requests.accept(session, caller.creator_id, seen, body.cells, dedupe_key, fingerprint)
 
 
 def _fingerprint(body: VideoRequest) -> str:
@@ -89,10 +92,10 @@ def _source(session: Session, caller: Caller, body: VideoRequest) -> _Source:
     if (body.content_id is None) == (body.object_key is None):
         raise refuse_field(422, "request.invalid", "content_id", "Send one of content_id and object_key.")
     if body.content_id is not None:
-        content = content_store.find_content(session, caller.creator_id, id=body.content_id)
+        content = content_store.find_content(session, caller.creator_id, body.content_id)
         if content is None:
             raise refuse_field(404, "content.not_found", "content_id", "There is no content with this id.")
-        return _Source("content_id", content.object_key, content.name)
+        return _Source("content_id", *content)
     key, prefix = body.object_key or "", f"creators/{caller.creator_id}/"
     # Stores that keep objects as files, and proxies before them, resolve dots and doubled slashes.
     if not key.startswith(prefix) or any(part in ("", ".", "..") for part in key.split("/")):
@@ -121,51 +124,6 @@ def _look(services: Services, source: _Source) -> ObjectInfo:
     return seen
 
 
-def _enqueue(
-    session: Session,
-    caller: Caller,
-    source: _Source,
-    seen: ObjectInfo,
-    cells: int,
-    dedupe_key: str | None,
-    fingerprint: str,
-) -> Job:
-    """Task and job in one transaction; of requests with the same key that come at once, one makes them."""
-    task_id = new_id()
-    enqueued = job_enqueue.enqueue(
-        session,
-        VideoExtract.model_validate({"task_id": task_id, "cells": cells}),
-        creator_id=caller.creator_id,
-        subject_id=task_id,
-        dedupe_key=dedupe_key,
-        fingerprint=fingerprint,
-    )
-    if enqueued.created:
-        content = content_store.confirm_content(
-            session,
-            caller.creator_id,
-            object_key=source.object_key,
-            name=source.name,
-            content_type=seen.content_type[:100],
-            size=seen.size,
-            etag=seen.etag,
-        )
-        session.add(
-            ContentTask(id=task_id, creator_id=caller.creator_id, content_id=content.id, job_id=enqueued.job.id)
-        )
-        session.flush()
-    return enqueued.job
-
-
-def _accepted(session: Session, job: Job) -> VideoAccepted:
-    assert job.subject_id is not None
-    assert job.creator_id is not None
-    found = content_store.get_task(session, job.subject_id, job.creator_id)
-    if found is None:
-        raise ProblemError(409, "request.key_reused", "This Idempotency-Key belongs to a video that was deleted.")
-    return VideoAccepted(id=job.subject_id, content_id=found[1].id, job_id=job.id, url=f"/v1/videos/{job.subject_id}")
-
-
 @router.get("", responses=problems(), summary="List videos")
 def list_videos(
     services: ServicesOf,
@@ -175,7 +133,7 @@ def list_videos(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> VideoPage:
     """Newest first."""
-    with services.sessions() as session:
+    with services.statements() as session:
         rows = content_store.list_tasks(session, caller.creator_id, status=status, before=cursor, limit=limit + 1)
     videos = [VideoSummary.model_validate(VideoSummary.columns_of(*row)) for row in rows[:limit]]
     return VideoPage(videos=videos, next_cursor=videos[-1].id if len(rows) > limit else None)
@@ -188,7 +146,7 @@ def list_videos(
 )
 def show_video(video_id: uuid.UUID, services: ServicesOf, caller: Reader) -> Video:
     """Status, facts, analysis, and URLs of the pictures that hold for an hour."""
-    with services.sessions() as session:
+    with services.statements() as session:
         found = content_store.get_task(session, video_id, caller.creator_id)
     if found is None:
         raise not_found("video")
