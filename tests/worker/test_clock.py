@@ -3,15 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from huntaze.beat_schedule import SCHEDULE, Entry
 from huntaze.models import job_reads, job_store, periodic_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_kinds import KINDS
 from huntaze.models.jobs import Job
-from huntaze.worker.clock import fire, slots
+from huntaze.pipelines.periodic.slots import slots
+from huntaze.worker.clock import fire
 
 HOURLY_ALL = Entry("events.place", "0 * * * *", "all")
 HOURLY_LATEST = Entry("events.place", "0 * * * *", "latest")
@@ -76,20 +74,3 @@ def test_the_schedule_names_kinds_that_take_a_slot() -> None:
     for name, entry in SCHEDULE.items():
         assert "slot" in KINDS[entry.kind].args.model_fields, name
         assert list(slots(entry.cron, datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC))), name
-
-
-@settings(deadline=None)
-# hypothesis takes naive bounds and adds the zone
-@given(
-    st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
-    st.lists(st.integers(0, 5000), min_size=1, max_size=8),
-    st.sampled_from(["*/5 * * * *", "0 * * * *", "30 2 * * *", "0 9 * * MON"]),
-)
-def test_no_slot_is_lost_or_doubled_however_time_is_cut(start: datetime, minutes: list[int], cron: str) -> None:
-    end = start + timedelta(minutes=sum(minutes))
-    pieces, at = [], start
-    for step in minutes:
-        pieces += list(slots(cron, at, at + timedelta(minutes=step)))
-        at += timedelta(minutes=step)
-    assert pieces == list(slots(cron, start, end))
-    assert all(start < slot <= end for slot in pieces)

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from huntaze.cli.here import settings_here
 from huntaze.cli.output import out, print_json, print_line
+from huntaze.cli.periodic import EntryFacts, facts_of
 from huntaze.cli.queues import Stranded, find_stranded
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models import node_store, schema
@@ -90,11 +91,13 @@ def _ledger(engine: Engine) -> Iterator[Finding]:
     with build_sessions(engine)() as session:
         beats = node_store.alive(session)
         stranded = find_stranded(session)
+        entries = facts_of(session)
     for process in _PROCESSES:
         count = sum(beat.process == process for beat in beats)
         fix = f"Start one: huntaze {process}"
         yield Finding(process, count > 0, f"{count} alive", fix, warning=True)
     yield from _strandings(stranded)
+    yield from _lateness(entries)
 
 
 def _strandings(stranded: list[Stranded]) -> Iterator[Finding]:
@@ -103,6 +106,15 @@ def _strandings(stranded: list[Stranded]) -> Iterator[Finding]:
     for one in stranded:
         fix = f"Start workers of a release that knows {one.kind} version {one.version}; see huntaze queues list."
         yield Finding("kinds", False, str(one), fix, warning=True)
+
+
+def _lateness(entries: list[EntryFacts]) -> Iterator[Finding]:
+    late = [one.trouble for one in entries if one.trouble]
+    if not late:
+        yield Finding("schedule", True, "every slot that is due has its job")
+    fix = "Beat and a worker of queue default must run; at a first start it takes up to 5 minutes. See periodic list."
+    for trouble in late:
+        yield Finding("schedule", False, trouble, fix, warning=True)
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:

@@ -1,21 +1,24 @@
 """`huntaze jobs`: the ledger, for operators."""
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
-from huntaze.cli.here import ledger
+from huntaze.cli.here import ledger, settings_here
+from huntaze.cli.moments import LENGTH, MOMENT, parse_length, parse_since, rough_length
 from huntaze.cli.output import WIDE, Failed, out, print_json, print_line, print_table
-from huntaze.models import job_reads, job_store
+from huntaze.models import job_reads, job_retention, job_store
 from huntaze.models.database import Sessions
-from huntaze.models.jobs import Job, JobState
+from huntaze.models.jobs import ENDED, Job, JobState
 from huntaze.pipelines.errors import HuntazeError
+from huntaze.settings import KEEP_DAYS
 
-jobs = typer.Typer(no_args_is_help=True, help="List, show, retry and cancel jobs.")
+jobs = typer.Typer(no_args_is_help=True, help="List, show, retry, cancel and prune jobs.")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 JobId = Annotated[uuid.UUID, typer.Argument(help="as `jobs list` shows")]
+_TIME = f"{MOMENT}; or how long ago: {LENGTH}"
 _RETRIES = 50  # jobs that one `retry` by filter takes, unless told otherwise
 
 
@@ -29,12 +32,24 @@ def list_jobs(
     kind: Annotated[str | None, typer.Option(help="only these, e.g. video.extract")] = None,
     error: Annotated[str | None, typer.Option(help="only those with this error code")] = None,
     creator: Annotated[uuid.UUID | None, typer.Option(help="only this creator's")] = None,
+    since: Annotated[str | None, typer.Option(help=f"created then or later: {_TIME}")] = None,
+    until: Annotated[str | None, typer.Option(help=f"created before then: {_TIME}")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     json: AsJson = False,
 ) -> None:
     """Show jobs, newest first."""
     with ledger("jobs") as sessions, sessions() as session:
-        found = job_reads.search(session, creator_id=creator, state=state, kind=kind, error_code=error, limit=limit)
+        now = job_store.db_now(session)
+        found = job_reads.search(
+            session,
+            creator_id=creator,
+            state=state,
+            kind=kind,
+            error_code=error,
+            created_after=parse_since(since, "--since", now),
+            created_before=parse_since(until, "--until", now),
+            limit=limit,
+        )
     if json:
         print_json([_facts(job) for job in found])
         return
@@ -51,12 +66,8 @@ def _when(moment: datetime) -> str:
 
 
 def _age(moment: datetime) -> str:
-    """For a narrow terminal: 41 s, 3 min, 5 h, 12 d."""
-    seconds = max((datetime.now(UTC) - moment).total_seconds(), 0)
-    for limit, length, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{seconds // 86_400:.0f} d"
+    """For a narrow terminal."""
+    return rough_length((datetime.now(UTC) - moment).total_seconds())
 
 
 @jobs.command()
@@ -144,3 +155,42 @@ def _act(job_id: uuid.UUID, action: Any, words: str, *, as_json: bool) -> None:
         return
     asked = " (asked to stop)" if job.state == JobState.RUNNING and job.cancel_requested_at else ""
     print_line(f"{job_id} is {words or job.state}{asked}")
+
+
+@jobs.command()
+def prune(
+    older_than: Annotated[str | None, typer.Option(help=f"in place of the settings: {LENGTH}")] = None,
+    state: Annotated[JobState | None, typer.Option(help="only these: succeeded, failed or cancelled")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count")] = False,
+    json: AsJson = False,
+) -> None:
+    """Delete ended jobs that are past their time now, as the periodic job does every hour."""
+    if state is not None and state not in ENDED:
+        raise Failed(f"A job that is {state} has not ended; only {', '.join(ENDED)} jobs are deleted.", 2)
+    age = None if older_than is None else parse_length(older_than, "--older-than")
+    if age is not None and age < timedelta(days=KEEP_DAYS):
+        raise Failed(f"--older-than must be {KEEP_DAYS}d or more: that long an Idempotency-Key is remembered.", 2)
+    with ledger("jobs") as sessions:
+        policy = settings_here("retention").retention
+        with sessions() as session:
+            now = job_store.db_now(session)
+        before = job_retention.cutoffs(policy, now) if age is None else dict.fromkeys(ENDED, now - age)
+        before = {of: moment for of, moment in before.items() if state in (None, of)}
+        if dry_run:
+            with sessions() as session:
+                counts = {str(of): job_retention.count_jobs(session, of, before[of]) for of in before}
+        else:
+            counts = _sweep(sessions, job_retention.Sweep(before))
+    if json:
+        print_json({"dry_run": dry_run, "before": before, "would_delete" if dry_run else "deleted": counts})
+        return
+    rows = [(of, _when(before[JobState(of)]) if of in before else "", counts[of]) for of in counts]
+    print_table(["", "ended before (UTC)", "would be deleted" if dry_run else "deleted"], rows, "")
+
+
+def _sweep(sessions: Sessions, sweep: job_retention.Sweep) -> dict[str, int]:
+    """A small transaction each turn: Ctrl-C keeps what was done."""
+    while sweep.more:
+        with sessions.begin() as session:
+            sweep.turn(session)
+    return dict(sweep.removed)

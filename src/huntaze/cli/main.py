@@ -20,6 +20,7 @@ COMMANDS = {
     "keys": "keys",
     "jobs": "jobs",
     "queues": "queues",
+    "periodic": "periodic",
     "enqueue": "enqueue",
     "video": "video",
     "doctor": "doctor",

@@ -1,18 +1,15 @@
 """From the schedule to jobs: one job a slot, however often, however late or by however many beats it is fired."""
 
-from collections import deque
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from celery import Task
-from cronsim import CronSim
 
 from huntaze.beat_schedule import FIRE, SCHEDULE, SWEEP, Entry
 from huntaze.logs import logger
-from huntaze.models import job_enqueue, job_store, periodic_store
+from huntaze.models import job_store, periodic_store
 from huntaze.models.database import Sessions
-from huntaze.models.job_kinds import KINDS
+from huntaze.pipelines.periodic.slots import latest_slot, slots
 
 _log = logger(__name__)
 _MOST_SLOTS = 1000  # in one firing; the next sweep goes on from there
@@ -39,24 +36,19 @@ def fire(sessions: Sessions, name: str, entry: Entry | None = None) -> int:
     with sessions.begin() as session:
         now = job_store.db_now(session)
         last = periodic_store.lock(session, name, first=now - _FIRST_SIGHT)
-        due = slots(entry.cron, last, now)
-        chosen = list(islice(due, _MOST_SLOTS) if entry.catch_up == "all" else deque(due, maxlen=1))
+        chosen = _chosen(entry, last, now)
         if not chosen:
             return 0
-        args = KINDS[entry.kind].args
-        made = [
-            job_enqueue.enqueue(session, args.model_validate({"slot": slot}), dedupe_key=f"{name}@{slot.isoformat()}")
-            for slot in chosen
-        ]
+        made = [periodic_store.enqueue_slot(session, name, entry.kind, slot) for slot in chosen]
         periodic_store.record(session, name, chosen[-1])
     count = sum(one.created for one in made)
     _log.info("clock fired", entry=name, jobs=count)
     return count
 
 
-def slots(cron: str, after: datetime, until: datetime) -> Iterator[datetime]:
-    """The slots of a cron expression in (after, until], UTC. Raises cronsim.CronSimError."""
-    for slot in CronSim(cron, after.astimezone(UTC)):
-        if slot > until:
-            return
-        yield slot
+def _chosen(entry: Entry, last: datetime, now: datetime) -> list[datetime]:
+    """The slots that are due, by the entry's rule for those that were missed."""
+    if entry.catch_up == "all":
+        return list(islice(slots(entry.cron, last, now), _MOST_SLOTS))
+    latest = latest_slot(entry.cron, now)
+    return [] if latest is None or latest <= last else [latest]

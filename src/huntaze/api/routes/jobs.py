@@ -4,6 +4,7 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
 
 from huntaze.api.auth import Reader, Writer
 from huntaze.api.problems import not_found, problems
@@ -17,6 +18,9 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 # Kinds and codes are dotted words. Bounded here, so that nothing odd reaches the database.
 Word = Annotated[str, Query(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Moment = Annotated[
+    AwareDatetime, Query(description="with its zone; `+` is `%2B` in a URL", examples=["2026-11-22T10:00:00Z"])
+]
 
 
 @router.get("", responses=problems(), summary="List jobs")
@@ -26,10 +30,13 @@ def list_jobs(
     state: Annotated[JobState | None, Query()] = None,
     kind: Word | None = None,
     error_code: Word | None = None,
+    created_after: Moment | None = None,
+    created_before: Moment | None = None,
     cursor: Annotated[Cursor | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> JobPage:
-    """Newest first. `state=failed&error_code=media.no_video` finds all that failed alike."""
+    """Newest first. `state=failed&error_code=media.no_video` finds all that failed alike. `created_after` is
+    inclusive, `created_before` is not: ranges that touch share no job. Ended jobs are kept for at least seven days."""
     with services.sessions() as session:
         jobs = job_reads.search(
             session,
@@ -37,6 +44,8 @@ def list_jobs(
             state=state,
             kind=kind,
             error_code=error_code,
+            created_after=created_after,
+            created_before=created_before,
             before=cursor,
             limit=limit + 1,
         )

@@ -1,0 +1,1 @@
+"""When periodic work is due."""
