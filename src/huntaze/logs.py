@@ -20,6 +20,14 @@ def configure(level: str = "INFO", stream: TextIO | None = None, *, without: Set
     A traceback is its text, never with the local variables: among those are keys.
     """
 
+    def name_job(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        """Celery's own lines name the job in a copy of all that it knows, the traceback once more included."""
+        told = event.get("data")
+        if isinstance(told, dict) and {"id", "name"} <= told.keys():
+            del event["data"]
+            event = {"job_id": told["id"], "kind": told["name"], **event}
+        return event
+
     def leave_out(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         return {name: value for name, value in event.items() if name not in without}
 
@@ -28,6 +36,7 @@ def configure(level: str = "INFO", stream: TextIO | None = None, *, without: Set
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        name_job,
         leave_out,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),

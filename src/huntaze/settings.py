@@ -148,6 +148,10 @@ class WorkerSettings(_Group):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR", examples=["INFO"]
     )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="port of /metrics of a worker, dispatcher or beat; 0: none", examples=[9101]
+    )
+    metrics_host: str = Field("127.0.0.1", description="address that /metrics binds", examples=["10.0.0.5"])
 
 
 # Days that an Idempotency-Key is promised to be remembered: it stands in the job's row.

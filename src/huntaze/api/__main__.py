@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from huntaze import tracing
 from huntaze.api.app import build_app
 from huntaze.api.server import build_server, configure_logs
 from huntaze.settings import Settings, SettingsError, load
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = _parser(settings).parse_args(argv)
     address = settings.api.model_copy(update={"host": chosen.host, "port": chosen.port})
     configure_logs()
+    tracing.configure("huntaze-api")
     server = build_server(build_app(settings.model_copy(update={"api": address})))
     server.run()
     return 0 if server.started else 1

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True)
 class Claimed:
-    """A job as its holder got it; `attempt` is the fencing token. `waited_s`: seconds from due to claimed."""
+    """A job as its holder got it; `attempt` is the fencing token. `waited_s`: seconds from due to claimed; `before`:
+    how the attempt before ended."""
 
     id: uuid.UUID
     kind: str
@@ -21,7 +22,9 @@ class Claimed:
     priority: int
     creator_id: uuid.UUID | None
     subject_id: uuid.UUID | None
+    trace: str | None
     waited_s: float
+    before: str | None
 
 
 # One statement, so that a claim is one round trip on an autocommit connection.
@@ -37,8 +40,11 @@ _CLAIM = text("""
         INSERT INTO job_attempts (job_id, attempt, worker, started_at)
         SELECT id, attempt, worker, clock_timestamp() FROM claimed
     )
-    SELECT id, kind, args, args_version, attempt, errors, priority, creator_id, subject_id,
-           extract(epoch FROM clock_timestamp() - run_at)::float8 AS waited_s
+    SELECT id, kind, args, args_version, attempt, errors, priority, creator_id, subject_id, trace,
+           extract(epoch FROM clock_timestamp() - run_at)::float8 AS waited_s,
+           CASE WHEN attempt > 1 THEN (
+               SELECT outcome FROM job_attempts WHERE job_id = claimed.id AND job_attempts.attempt = claimed.attempt - 1
+           ) END AS before
     FROM claimed
 """).bindparams(bindparam("worker", type_=Text))
 

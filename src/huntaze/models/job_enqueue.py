@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from huntaze.models import channels
+from huntaze import tracing
+from huntaze.models import channels, tally
 from huntaze.models.base import new_id
 from huntaze.models.job_args import JobArgs
 from huntaze.models.job_kinds import KINDS, Unique
@@ -89,17 +90,17 @@ _INSERT = text(f"""
     WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), made AS (
         INSERT INTO jobs (
             id, kind, args, args_version, queue, priority, flow_key, creator_id, subject_id, parent_id, batch_id,
-            state, run_at, ready, dedupe_key, fingerprint, unique_key, unique_until,
+            trace, state, run_at, ready, dedupe_key, fingerprint, unique_key, unique_until,
             attempt, errors, max_attempts, crashes, progress, created_at
         )
         SELECT id, kind, args, args_version, queue, priority, flow_key, creator_id, subject_id, parent_id,
                coalesce(batch_id, (SELECT parent.batch_id FROM jobs AS parent WHERE parent.id = given.parent_id)),
-               'waiting', greatest(run_at, now), coalesce(run_at <= now, true), dedupe_key, fingerprint, unique_key,
-               unique_until, 0, 0, max_attempts, 0, 0, now
+               trace, 'waiting', greatest(run_at, now), coalesce(run_at <= now, true), dedupe_key, fingerprint,
+               unique_key, unique_until, 0, 0, max_attempts, 0, 0, now
         FROM clock CROSS JOIN jsonb_to_recordset(cast(:rows AS jsonb)) AS given (
             id uuid, kind text, args jsonb, args_version int, queue text, priority int, flow_key text, creator_id uuid,
-            subject_id uuid, parent_id uuid, batch_id uuid, run_at timestamptz, dedupe_key text, fingerprint text,
-            unique_key text, unique_until timestamptz, max_attempts int
+            subject_id uuid, parent_id uuid, batch_id uuid, trace text, run_at timestamptz, dedupe_key text,
+            fingerprint text, unique_key text, unique_until timestamptz, max_attempts int
         )
         ORDER BY dedupe_key, unique_key, id
         ON CONFLICT DO NOTHING
@@ -122,8 +123,9 @@ def enqueue_many(session: Session, requests: Sequence[NewJob]) -> list[Enqueued]
     _name_periods(session, rows)
     answers: dict[uuid.UUID, Enqueued] = {}
     while left := [row for row in rows if row["id"] not in answers]:
-        made = session.scalars(select(Job).from_statement(_INSERT), {"rows": json.dumps(left, default=str)})
+        made = session.scalars(select(Job).from_statement(_INSERT), {"rows": json.dumps(left, default=str)}).all()
         answers |= {job.id: Enqueued(job, created=True) for job in made}
+        tally.note(session, "enqueued", [job.kind for job in made])
         # What was in the way may be out of it before we look: the next turn then finds room.
         answers |= _there_already(session, [row for row in left if row["id"] not in answers])
     return [answers[row["id"]] for row in rows]
@@ -145,6 +147,7 @@ def _row(request: NewJob) -> dict[str, Any]:
         "subject_id": request.subject_id,
         "parent_id": request.parent_id,
         "batch_id": request.batch_id,
+        "trace": tracing.current_traceparent(),
         "run_at": request.run_at,
         "max_attempts": kind.max_attempts,
         "dedupe_key": request.dedupe_key,

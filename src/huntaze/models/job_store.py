@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, RowMapping, func, select, text, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from huntaze.models import event_store
+from huntaze.models import event_store, tally
 from huntaze.models.base import new_id
 from huntaze.models.job_enqueue import wake_dispatcher
 from huntaze.models.job_kinds import KINDS
@@ -46,6 +46,8 @@ def follow(session: Session, job: Job) -> None:
     kind = KINDS.get(job.kind)
     if kind is not None and kind.follow is not None:
         kind.follow(session, job)
+    if job.state == JobState.CANCELLED:
+        tally.note(session, "cancelled", [job.kind])
     tell(session, job)
 
 

@@ -1,6 +1,6 @@
 """What a transaction did that somebody counts: told once it is committed, and never if it is not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
@@ -12,9 +12,9 @@ _KEY = "huntaze.tally"
 Count = Callable[[str, str], None]
 
 
-def note(session: Session, what: str, kind: str) -> None:
-    """A job of this kind was `enqueued` or `cancelled` in the session's transaction."""
-    session.info.setdefault(_KEY, []).append((what, kind))
+def note(session: Session, what: str, kinds: Iterable[str]) -> None:
+    """Jobs of these kinds were `enqueued` or `cancelled` in the session's transaction."""
+    session.info.setdefault(_KEY, []).extend((what, kind) for kind in kinds)
 
 
 def watch(sessions: Sessions, count: Count) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from huntaze import logs
+from huntaze.models import tally
 from huntaze.models.database import build_engine, build_sessions
 from huntaze.models.job_kinds import KINDS, QUEUES
 from huntaze.models.node_store import Worker
@@ -16,6 +17,8 @@ from huntaze.settings import Settings, SettingsError, load
 from huntaze.worker.app import build_app, keep_logs
 from huntaze.worker.dispatcher import Dispatcher, celery_sender
 from huntaze.worker.heartbeat import Heartbeat
+from huntaze.worker.job_metrics import JobMetrics
+from huntaze.worker.metrics import BeatMetrics, DispatcherMetrics, serve
 from huntaze.worker.sentinel import Sentinel
 
 _CPU_QUEUES = {"video"}  # these want a process a core; the others wait on the network, and threads serve
@@ -59,9 +62,10 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     from huntaze.worker import base, lifecycle  # what runs jobs; the other processes start without it
 
     app = build_app(settings)
-    base.register(app, settings, threads=1 if prefork else concurrency)
+    metrics = JobMetrics()
+    base.register(app, settings, threads=1 if prefork else concurrency, metrics=metrics)
     kinds = {name: kind.args.version for name, kind in KINDS.items()}
-    lifecycle.connect(app, settings, prefork=prefork, worker=Worker(queues, concurrency, kinds))
+    lifecycle.connect(app, settings, prefork=prefork, worker=Worker(queues, concurrency, kinds), metrics=metrics)
     # Not through Celery's command line: it imports every plug-in's commands, Flower's among them, which takes a second.
     node = app.Worker(
         hostname=f"{queues[0]}@{socket.gethostname()}-{os.getpid()}",
@@ -84,6 +88,9 @@ def _dispatcher(settings: Settings, _: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     sessions = build_sessions(engine)
     heartbeat = Heartbeat(settings.database, app.huntaze_node, "dispatcher")
+    metrics = DispatcherMetrics()
+    tally.watch(sessions, metrics.jobs.tally)
+    serve(settings.worker, metrics.registry)
     Dispatcher(
         sessions,
         celery_sender(app),
@@ -91,6 +98,7 @@ def _dispatcher(settings: Settings, _: argparse.Namespace) -> int:
         settings.database.libpq_url,
         sentinel=Sentinel(settings.redis),
         heartbeat=heartbeat.beat,
+        metrics=metrics,
     ).run(stop)
     heartbeat.leave()
     return 0
@@ -100,6 +108,7 @@ def _beat(settings: Settings, _: argparse.Namespace) -> int:
     app = build_app(settings)
     keep_logs(settings)
     app.huntaze_heartbeat = Heartbeat(settings.database, app.huntaze_node, "beat")
+    serve(settings.worker, BeatMetrics().registry)
     app.Beat(quiet=True).run()
     app.huntaze_heartbeat.leave()
     return 0

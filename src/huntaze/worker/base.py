@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+import time
 import traceback
 import uuid
 from dataclasses import dataclass
@@ -13,17 +14,19 @@ from celery.exceptions import Retry, SoftTimeLimitExceeded
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
+from huntaze import tracing
 from huntaze.logs import logger
 from huntaze.models import job_claim, job_settle
 from huntaze.models.database import DatabaseAway
 from huntaze.models.job_claim import Claimed
 from huntaze.models.job_kinds import KINDS, parse_args
 from huntaze.models.job_settle import AttemptEnd, CancelRequested, LeaseLost
-from huntaze.models.jobs import Job, JobState
+from huntaze.models.jobs import AttemptOutcome, Job, JobState
 from huntaze.pipelines.errors import HuntazeError, Permanent, Transient
 from huntaze.settings import Settings
 from huntaze.tasks.context import JobContext, Snooze
 from huntaze.worker.clock import ClockTask
+from huntaze.worker.job_metrics import JobMetrics
 from huntaze.worker.runtime import ProcessRuntime, Runtime
 
 _log = logger(__name__)
@@ -38,6 +41,8 @@ class JobTask(Task):  # type: ignore[misc]
 
     abstract = True
     ignore_result = True
+    throws = (Permanent,)  # nothing that Celery would have to log: `_settle` has
+    Request = "huntaze.worker.requests:JobRequest"
 
     def run(self, job_id: str) -> None:
         end = run_job(self.app.huntaze_runtime.get(), self.app.huntaze_node, self.name, uuid.UUID(job_id))
@@ -47,9 +52,9 @@ class JobTask(Task):  # type: ignore[misc]
             raise Permanent(end.error_code or "job.error", end.error_message or "")
 
 
-def register(app: Celery, settings: Settings, threads: int) -> None:
+def register(app: Celery, settings: Settings, threads: int, metrics: JobMetrics) -> None:
     """Gives a worker's app one task a job kind, and the clock's. `threads`: how many jobs the process runs at once."""
-    app.huntaze_runtime = ProcessRuntime(settings, threads)
+    app.huntaze_runtime = ProcessRuntime(settings, threads, metrics)
     for name, kind in KINDS.items():
         limits = {"soft_time_limit": kind.soft_limit_s, "time_limit": kind.hard_limit_s}
         app.register_task(type("KindTask", (JobTask,), {"name": name, "queue": kind.queue, **limits})())
@@ -61,6 +66,7 @@ class Settled:
     """What became of the row. `run_at`: of the next attempt, if there is to be one."""
 
     state: str
+    outcome: AttemptOutcome
     error_code: str | None = None
     error_message: str | None = None
     run_at: datetime | None = None
@@ -79,15 +85,23 @@ def run_job(runtime: Runtime, node: str, kind: str, job_id: uuid.UUID) -> Settle
             declined = job_claim.decline(connection, job_id, version)
             _log.debug("nothing to claim", job_id=str(job_id), declined=declined)
             return None
-    context = {"job_id": str(job.id), "kind": job.kind, "attempt": job.attempt, "creator_id": str(job.creator_id)}
+    begun = time.perf_counter()
+    runtime.counts.started(job.kind, job.waited_s, job.before)
+    context: dict[str, str | int | None] = {"job_id": str(job.id), "kind": job.kind, "attempt": job.attempt}
+    context["creator_id"] = None if job.creator_id is None else str(job.creator_id)
     with bound_contextvars(**context), runtime.leases.hold(job.id, job.attempt) as lease:
         ctx = JobContext(job, runtime.sessions, runtime.clients, lease, runtime.settings)
         _log.info("job started")
         try:
-            return _hand_over(runtime, ctx)
+            with tracing.span(f"run {job.kind}", context, parent=job.trace):
+                end = _hand_over(runtime, ctx)
+                wrong = end.outcome in (AttemptOutcome.RETRIED, AttemptOutcome.FAILED)
+                tracing.note({"outcome": end.outcome}, error=end.error_code if wrong else None)
         except LeaseLost:
             _log.warning("lease lost: the job belongs to somebody else by now")
             return None
+        runtime.counts.ended(job.kind, end.outcome, time.perf_counter() - begun)
+        return end
 
 
 def _hand_over(runtime: Runtime, ctx: JobContext) -> Settled:
@@ -102,7 +116,7 @@ def _hand_over(runtime: Runtime, ctx: JobContext) -> Settled:
     except Exception as error:
         return _settle(runtime, ctx, error)
     _log.info("job succeeded")
-    return Settled(JobState.SUCCEEDED)
+    return Settled(JobState.SUCCEEDED, AttemptOutcome.SUCCEEDED)
 
 
 def _settle(runtime: Runtime, ctx: JobContext, error: Exception) -> Settled:
@@ -122,7 +136,7 @@ def _settle(runtime: Runtime, ctx: JobContext, error: Exception) -> Settled:
                 raise LeaseLost(f"job {ctx.job.id}: the database stayed away") from None
             threading.Event().wait(_SETTLE_AGAIN_S)
     _log.warning("job not done", state=job.state, error=end.error_code, detail=end.error_message, trace=end.trace)
-    return Settled(job.state, job.error_code, job.error_message, job.run_at)
+    return Settled(job.state, _outcome(error, job), job.error_code, job.error_message, job.run_at)
 
 
 def _write(session: Session, ctx: JobContext, error: Exception, end: AttemptEnd) -> Job:
@@ -137,6 +151,15 @@ def _write(session: Session, ctx: JobContext, error: Exception, end: AttemptEnd)
     if isinstance(error, Permanent):
         return job_settle.fail(session, *held, end)
     return job_settle.retry_later(session, *held, end, retry_delay(ctx.job, error))
+
+
+def _outcome(error: Exception, job: Job) -> AttemptOutcome:
+    """How the attempt ended, as `_write` had it noted."""
+    if job.state == JobState.FAILED:
+        return AttemptOutcome.FAILED
+    if isinstance(error, CancelRequested):
+        return AttemptOutcome.CANCELLED
+    return AttemptOutcome.SNOOZED if isinstance(error, (Snooze, *DatabaseAway)) else AttemptOutcome.RETRIED
 
 
 def _end(ctx: JobContext, error: Exception) -> AttemptEnd:

@@ -8,7 +8,7 @@ from typing import Any
 import billiard
 from celery import Celery, signals
 
-from huntaze import logs
+from huntaze import logs, tracing
 from huntaze.models import job_settle, node_store
 from huntaze.models.database import build_engine, build_sessions
 from huntaze.models.node_store import Worker
@@ -16,20 +16,24 @@ from huntaze.settings import Settings
 from huntaze.worker.app import keep_logs
 from huntaze.worker.broker import EVENTS_S
 from huntaze.worker.heartbeat import Heartbeat
+from huntaze.worker.job_metrics import JobMetrics
+from huntaze.worker.metrics import registry_of, serve
 
 _log = logs.logger(__name__)
 
 
-def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker) -> None:
+def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker, metrics: JobMetrics) -> None:
     """Ties this node's start and stop to Celery's signals."""
     heartbeat = Heartbeat(settings.database, app.huntaze_node, "worker", worker)
 
     def ready(sender: Any, **_: Any) -> None:
+        serve(settings.worker, registry_of(metrics))
         heartbeat.beat()
         sender.timer.call_repeatedly(node_store.HEARTBEAT_S, heartbeat.beat)
         sender.timer.call_repeatedly(EVENTS_S, lambda: sender.event_dispatcher and sender.event_dispatcher.flush())
 
     def gone(**_: Any) -> None:
+        tracing.close()
         heartbeat.leave()
 
     def unknown(id: str, name: str, **_: Any) -> None:
@@ -37,6 +41,7 @@ def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker) -
         _log.warning("unknown kind handed back", job_id=id, kind=name, declined=heartbeat.decline(id))
 
     def build(**_: Any) -> None:
+        tracing.configure("huntaze-worker")
         app.huntaze_runtime.get()  # before the first job, so that it does not pay for imports and clients
 
     def begin_grace(**_: Any) -> None:
@@ -49,6 +54,7 @@ def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker) -
     signals.worker_shutting_down.connect(begin_grace, weak=False)
     # Sockets opened before a fork would be shared by accident. With threads nothing forks, and that signal is silent.
     (signals.worker_process_init if prefork else signals.worker_init).connect(build, weak=False)
+    signals.worker_process_shutdown.connect(lambda **_: tracing.close(), weak=False)
 
 
 def end_grace(node: str, settings: Settings) -> None:
