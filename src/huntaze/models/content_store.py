@@ -1,7 +1,7 @@
 """All SQL of uploads and their analyses."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +31,15 @@ def load_task(session: Session, task_id: uuid.UUID) -> tuple[ContentTask, Conten
     return row[0], row[1]
 
 
-_WHERE = text("SELECT object_key, name FROM content WHERE id = :id AND creator_id = :creator_id")
+_WHERE = text("SELECT id, object_key, name FROM content WHERE id = ANY(:ids) AND creator_id = :creator_id")
 
 
-def find_content(session: Session, creator_id: uuid.UUID, content_id: uuid.UUID) -> tuple[str, str] | None:
-    """Object key and name of a content, if it is this creator's."""
-    row = session.execute(_WHERE, {"id": content_id, "creator_id": creator_id}).one_or_none()
-    return None if row is None else (row.object_key, row.name)
+def find_contents(
+    session: Session, creator_id: uuid.UUID, ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, tuple[str, str]]:
+    """{id: (object key, name)} of those contents that are this creator's."""
+    rows = session.execute(_WHERE, {"ids": list(ids), "creator_id": creator_id})
+    return {row.id: (row.object_key, row.name) for row in rows}
 
 
 # A content row that is locked by another request for the same object is waited for: both then see the same id.

@@ -1,7 +1,8 @@
 """A video that was asked for: content, task and job in one transaction; and where a repeat of the request leads."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -33,6 +34,15 @@ class SeenObject:
     etag: str
 
 
+@dataclass(frozen=True)
+class WantedVideo:
+    """An object that was seen in the store, and what to do with it: now, or at `run_at`."""
+
+    seen: SeenObject
+    cells: int
+    run_at: datetime | None
+
+
 _EARLIER = text("""
     SELECT job.id AS job_id, job.fingerprint, task.id AS task_id, task.content_id
     FROM jobs AS job
@@ -61,15 +71,16 @@ def _deleted() -> Permanent:
 
 
 def accept(
-    session: Session, creator_id: uuid.UUID, seen: SeenObject, cells: int, dedupe_key: str | None, fingerprint: str
+    session: Session, creator_id: uuid.UUID, video: WantedVideo, dedupe_key: str | None, fingerprint: str
 ) -> Accepted:
     """Writes all there is of a new request; of requests with the same key that come at once, one does."""
     task_id = new_id()
     enqueued = job_enqueue.enqueue(
         session,
-        VideoExtract.model_validate({"task_id": task_id, "cells": cells}),
+        VideoExtract.model_validate({"task_id": task_id, "cells": video.cells}),
         creator_id=creator_id,
         subject_id=task_id,
+        run_at=video.run_at,
         dedupe_key=dedupe_key,
         fingerprint=fingerprint,
     )
@@ -83,10 +94,6 @@ def accept(
         creator_id,
         task_id=task_id,
         job_id=enqueued.job.id,
-        object_key=seen.object_key,
-        name=seen.name,
-        content_type=seen.content_type,
-        size=seen.size,
-        etag=seen.etag,
+        **asdict(video.seen),
     )
     return Accepted(task_id, content_id, enqueued.job.id)

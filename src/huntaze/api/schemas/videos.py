@@ -1,17 +1,32 @@
 """Shapes of `/v1/videos`."""
 
 import uuid
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from huntaze.api.schemas.base import Body, ErrorView, PrintableText
 from huntaze.models.content import Content, ContentTask, TaskStatus
+from huntaze.models.video_requests import Accepted
 
 _ID = "01980a52-03c7-7d02-a1b5-52d1c0e8f3aa"
 _CONTENT = "01980a4e-7c1e-7b7a-9f43-0c7f3a6d2b11"
 _JOB = "01980a52-03c9-7a45-9f0e-8be1c6f2d7b4"
+
+
+_FURTHEST = timedelta(days=90)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _in_reach(moment: datetime) -> datetime:
+    """In UTC, so that the same moment makes the same request."""
+    if moment > datetime.now(UTC) + _FURTHEST:
+        raise ValueError(f"Expected a time within {_FURTHEST.days} days from now")
+    return max(moment, _EARLIEST).astimezone(UTC)
+
+
+RunAt = Annotated[AwareDatetime, AfterValidator(_in_reach)]
 
 
 class VideoRequest(Body):
@@ -31,6 +46,7 @@ class VideoRequest(Body):
         None, description="of an object that came by other means; starts with `creators/{creator id}/`"
     )
     cells: Literal[1, 4, 9, 16] = Field(9, description="how many frames the model is shown, on one grid")
+    run_at: RunAt | None = Field(None, description="not before then: at most 90 days ahead; a past time is now")
 
 
 class VideoAccepted(BaseModel):
@@ -46,6 +62,10 @@ class VideoAccepted(BaseModel):
     content_id: uuid.UUID
     job_id: uuid.UUID
     url: str
+
+    @classmethod
+    def of(cls, made: Accepted) -> Self:
+        return cls(id=made.task_id, content_id=made.content_id, job_id=made.job_id, url=f"/v1/videos/{made.task_id}")
 
 
 class Keyframe(BaseModel):
