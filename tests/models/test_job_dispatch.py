@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from huntaze.models import flow_store, job_dispatch, job_enqueue, job_reads, job_store, node_store
+from huntaze.models import dispatch_board, flow_store, job_dispatch, job_enqueue, job_reads, job_store, node_store
 from huntaze.models.database import Sessions
 from huntaze.models.flows import FlowRate
 from huntaze.models.job_args import Noop
@@ -173,16 +173,20 @@ def test_scheduled_jobs_become_ready_when_their_time_comes(sessions: Sessions, t
     with sessions.begin() as session:
         now = job_store.db_now(session)
         soon = job_enqueue.enqueue(session, Noop(), run_at=now + timedelta(hours=1)).job.id
-        past = job_enqueue.enqueue(session, Noop(), run_at=now - timedelta(seconds=1)).job.id
+        past = job_enqueue.enqueue(session, Noop(), run_at=now + timedelta(hours=2)).job.id
     with sessions.begin() as session:
-        seconds = job_dispatch.promote(session)
+        session.get_one(Job, past).run_at = now
+    with sessions.begin() as session:
+        assert job_dispatch.promote(session) == 1
+        seconds = dispatch_board.look(session.connection(), 60).next_due_s
     assert seconds is not None
     assert 3590 < seconds <= 3600
     assert [hint.job_id for hint in take(sessions, 100, turns).hints] == [past]
     with sessions.begin() as session:
         session.get_one(Job, soon).run_at = now
     with sessions.begin() as session:
-        assert job_dispatch.promote(session) is None
+        assert job_dispatch.promote(session) == 1
+        assert dispatch_board.look(session.connection(), 60).next_due_s is None
     assert [hint.job_id for hint in take(sessions, 100, turns).hints] == [soon]
 
 

@@ -99,10 +99,10 @@ def test_hints_do_not_pile_up_while_all_workers_are_busy(
     enqueue(sessions, 2)
     dispatcher.round()
     sentinel._redis.lpush(f"{redis_settings.prefix}default", "one hint", "another")
-    dispatcher._send_again()
+    dispatcher._send_again(dispatcher._look())
     assert len(sender.sent) == 2
     sentinel._redis.rpop(f"{redis_settings.prefix}default")
-    dispatcher._send_again()
+    dispatcher._send_again(dispatcher._look())
     assert len(sender.sent) == 4, "one is missing, and nobody knows which"
     sentinel.close()
 
@@ -129,12 +129,12 @@ def test_a_broker_that_lost_its_memory_gets_all_hints_again_at_once(
     dispatcher.round()
     jobs = enqueue(sessions, 2)
     dispatcher.round()
-    dispatcher._send_again()
+    dispatcher._send_again(dispatcher._look())
     assert len(sender.sent) == 2, "the key is there: nothing is sent twice"
     sentinel._redis.delete(f"{redis_settings.prefix}sentinel")
-    dispatcher._send_again()
+    dispatcher._send_again(dispatcher._look())
     assert [hint.job_id for hint in sender.sent[2:]] == [job.id for job in jobs]
-    dispatcher._send_again()
+    dispatcher._send_again(dispatcher._look())
     assert len(sender.sent) == 4
     sentinel.close()
 

@@ -33,11 +33,6 @@ def pauses(session: Session) -> list[Pause]:
     return list(session.scalars(select(Pause).order_by(Pause.scope, Pause.name)))
 
 
-def paused_kinds(session: Session) -> set[str]:
-    """The kinds that are paused."""
-    return set(session.scalars(select(Pause.name).where(Pause.scope == "kind")))
-
-
 def paused_queues(session: Session) -> set[str]:
     """The queues that are paused."""
     return set(session.scalars(select(Pause.name).where(Pause.scope == "queue")))

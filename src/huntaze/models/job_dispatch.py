@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.orm import Session
 
 from huntaze.models import flow_store
@@ -44,22 +44,6 @@ class Taken:
     more: bool
 
 
-_QUEUES_WAITING = text("""
-    WITH RECURSIVE found AS (
-        (SELECT queue FROM jobs WHERE state = 'waiting' AND ready ORDER BY queue LIMIT 1)
-        UNION ALL
-        SELECT (SELECT queue FROM jobs WHERE state = 'waiting' AND ready AND queue > found.queue ORDER BY queue LIMIT 1)
-        FROM found WHERE found.queue IS NOT NULL
-    )
-    SELECT queue FROM found WHERE queue IS NOT NULL
-""")
-
-
-def queues_waiting(session: Session) -> list[str]:
-    """The queues that have due jobs: all that an idle dispatcher asks."""
-    return list(session.scalars(_QUEUES_WAITING))
-
-
 _KINDS_WAITING = text("""
     WITH RECURSIVE pair AS (
         (SELECT priority, kind FROM jobs WHERE state = 'waiting' AND ready AND queue = :queue
@@ -72,6 +56,7 @@ _KINDS_WAITING = text("""
         ) AS next
     )
     SELECT priority, kind FROM pair
+    WHERE NOT EXISTS (SELECT FROM pauses WHERE scope = 'kind' AND name = pair.kind)
 """)
 _LANES = text("""
     WITH RECURSIVE lane AS (
@@ -120,11 +105,10 @@ def take_due(session: Session, queue: str, room: int, kinds: Mapping[str, int], 
         return Taken([], more=False)
     hints: list[Hint] = []
     more = False
-    paused = flow_store.paused_kinds(session)
     waiting = [(row.priority, row.kind) for row in session.execute(_KINDS_WAITING, {"queue": queue})]
     turns.rounds += 1
     for priority in sorted({priority for priority, _ in waiting}):
-        names = [kind for of, kind in waiting if of == priority and kind in kinds and kind not in paused]
+        names = [kind for of, kind in waiting if of == priority and kind in kinds]
         shift = turns.rounds % max(len(names), 1)
         for position, kind in enumerate(rotated := names[shift:] + names[:shift]):
             left = room - len(hints)
@@ -162,37 +146,18 @@ def _take_lanes(session: Session, lane: tuple[str, int, str], share: int, versio
 
 
 _PROMOTE = text("""
-    WITH promoted AS (
-        UPDATE jobs SET ready = true
-        WHERE id IN (
-            SELECT id FROM jobs WHERE state = 'waiting' AND NOT ready AND run_at <= clock_timestamp()
-            ORDER BY run_at LIMIT :limit FOR UPDATE SKIP LOCKED
-        )
+    UPDATE jobs SET ready = true
+    WHERE id IN (
+        SELECT id FROM jobs WHERE state = 'waiting' AND NOT ready AND run_at <= clock_timestamp()
+        ORDER BY run_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
-    SELECT extract(epoch FROM min(run_at) - clock_timestamp())::float8 AS seconds
-    FROM jobs WHERE state = 'waiting' AND NOT ready AND run_at > clock_timestamp()
 """)
 
 
-def promote(session: Session, limit: int = 5000) -> float | None:
-    """Makes ready what was scheduled for a time that has come. Returns the seconds to the next; None: nothing is."""
-    seconds: float | None = session.execute(_PROMOTE, {"limit": limit}).scalar_one()
-    return seconds
-
-
-# A healthy lease is renewed with two thirds of it left. Whoever has let it sink below a third may be dead: its slot
-# is not waited for.
-_UNDER_WAY = text("""
-    SELECT queue, count(*) FILTER (WHERE state = 'queued') AS queued,
-           count(*) FILTER (WHERE state = 'running' AND lease_until > clock_timestamp() + make_interval(secs => :third))
-             AS running
-    FROM jobs WHERE state IN ('queued', 'running') GROUP BY queue
-""")
-
-
-def under_way(session: Session, lease_s: float) -> dict[str, tuple[int, int]]:
-    """{queue: (with the broker, running)}; `lease_s` is the length of a fresh lease, in seconds."""
-    return {row.queue: (row.queued, row.running) for row in session.execute(_UNDER_WAY, {"third": lease_s / 3})}
+def promote(connection: Connection | Session, limit: int = 5000) -> int:
+    """Makes ready what was scheduled for a time that has come; returns how many."""
+    promoted: int = connection.execute(_PROMOTE, {"limit": limit}).rowcount  # type: ignore[attr-defined]
+    return promoted
 
 
 def put_back(session: Session, ids: Iterable[uuid.UUID]) -> None:

@@ -81,7 +81,7 @@ _SUCCEED = text(f"""
         SELECT :event_id, creator_id, 'job.succeeded', id, {EVENT_DATA} FROM done WHERE creator_id IS NOT NULL
     )
     SELECT CASE WHEN creator_id IS NOT NULL THEN pg_notify('{channels.EVENTS_WRITTEN}', '') END FROM done
-""").bindparams(bindparam("stages", type_=JSONB))
+""").bindparams(bindparam("stages", type_=JSONB))  # noqa: S608 - constants of ours
 
 
 def succeed(connection: Connection | Session, job_id: uuid.UUID, attempt: int, end: AttemptEnd) -> None:

@@ -30,7 +30,7 @@ _TELL = text(f"""
     INSERT INTO events (id, creator_id, type, subject_id, data)
     SELECT :event_id, creator_id, 'job.' || CASE state WHEN 'waiting' THEN 'retrying' ELSE state END, id, {EVENT_DATA}
     FROM jobs WHERE id = :id AND creator_id IS NOT NULL
-""")
+""")  # noqa: S608 - constants of ours
 
 
 def tell(session: Session, job: Job) -> None:

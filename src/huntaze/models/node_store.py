@@ -1,6 +1,6 @@
 """All SQL of the heartbeats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -74,13 +74,18 @@ class Capacity:
 
 
 def capacity(session: Session) -> dict[str, Capacity]:
-    """{queue: capacity}. A node that serves several queues has all its slots for each of them."""
+    """{queue: capacity} of the nodes that are alive."""
+    return add_up((node.queues, node.slots, node.kinds) for node in alive(session))
+
+
+def add_up(nodes: Iterable[tuple[Sequence[str], int, Mapping[str, int]]]) -> dict[str, Capacity]:
+    """{queue: capacity} of nodes, each (queues, slots, kinds). One that serves several has all its slots for each."""
     found: dict[str, Capacity] = {}
-    for node in alive(session):
-        for queue in node.queues:
+    for queues, slots, versions in nodes:
+        for queue in queues:
             known = found.get(queue, Capacity(0, {}))
             kinds = {**known.kinds}
-            for kind, version in node.kinds.items():
+            for kind, version in versions.items():
                 kinds[kind] = max(version, kinds.get(kind, 0))
-            found[queue] = Capacity(known.slots + node.slots, kinds)
+            found[queue] = Capacity(known.slots + slots, kinds)
     return found

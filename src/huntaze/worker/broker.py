@@ -17,7 +17,7 @@ _MOST_EVENTS = 500
 
 
 class QoS(VirtualQoS):
-    """What was received and not started is put back when the connection goes: if it can be, and without a dump of it."""
+    """What was received and not started is put back when the connection goes; if it cannot be, it is not dumped."""
 
     def restore_unacked(self) -> list[Any]:
         unrestored = super().restore_unacked()  # type: ignore[no-untyped-call]

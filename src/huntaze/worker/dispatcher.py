@@ -15,20 +15,23 @@ from kombu.exceptions import KombuError
 from psycopg.conninfo import make_conninfo
 
 from huntaze.logs import logger
-from huntaze.models import channels, event_store, flow_store, job_dispatch, job_rescue, node_store
-from huntaze.models.database import KEEPALIVES, DatabaseAway, Sessions
+from huntaze.models import batch_store, channels, dispatch_board, event_store, job_dispatch, job_rescue
+from huntaze.models.database import KEEPALIVES, DatabaseAway, Sessions, build_statements
+from huntaze.models.dispatch_board import Board
 from huntaze.models.job_dispatch import Hint, Turns
 from huntaze.models.node_store import HEARTBEAT_S
 from huntaze.settings import WorkerSettings
 from huntaze.worker.depth import Depth
+from huntaze.worker.metrics import DispatcherMetrics
 from huntaze.worker.sentinel import Sentinel
 
 _log = logger(__name__)
 
 POLL_S = 1.0  # how late a lost notification or an expired lease is noticed at most
-BUSY_S = 0.02  # how soon the next round comes while jobs leave the broker as fast as they are sent
+BUSY_S = 0.05  # how soon the next round comes while jobs leave the broker as fast as they are sent
 BLOCKED_S = 0.1  # how soon while jobs wait, but none could be sent: all slots are taken, or a limit holds
 _SWEEP_S = 1.0
+_BREATH_S = 0.01  # news that come in a stream are answered in bundles
 
 Send = Callable[[Sequence[Hint]], None]
 
@@ -62,13 +65,16 @@ class Dispatcher:
         *,
         sentinel: Sentinel | None = None,
         heartbeat: Callable[[], None] = lambda: None,
+        metrics: DispatcherMetrics | None = None,
     ) -> None:
         self._sessions = sessions
+        self._statements = build_statements(sessions.kw["bind"])
         self._send = send
         self._settings = settings
         self._listen_url = listen_url
         self._sentinel = sentinel
         self._heartbeat = heartbeat
+        self._metrics = metrics or DispatcherMetrics()
         self._turns = Turns()
         self._depths: dict[str, Depth] = defaultdict(lambda: Depth(settings.queue_depth))
         self._swept_at = self._beaten_at = float("-inf")
@@ -90,51 +96,86 @@ class Dispatcher:
         with psycopg.connect(where, autocommit=True) as connection:
             connection.execute(f"LISTEN {channels.JOBS}")
             connection.execute(f"LISTEN {channels.EVENTS_WRITTEN}")
-            heard: set[str] = {channels.EVENTS_WRITTEN}  # what was written before we listened
+            heard = {channels.EVENTS_WRITTEN}  # what was written before we listened
+            round_at = place_at = 0.0  # the earliest times for the next ones
+            due_at = 0.0
             while not stop.is_set():
-                wait = self.round(events=channels.EVENTS_WRITTEN in heard)
-                heard = {news.channel for news in connection.notifies(timeout=wait, stop_after=1)}
+                now = time.monotonic()
+                if channels.EVENTS_WRITTEN in heard and now >= place_at:
+                    heard.remove(channels.EVENTS_WRITTEN)
+                    self._place()
+                    place_at = time.monotonic() + _BREATH_S
+                if now >= due_at or (channels.JOBS in heard and now >= round_at):
+                    heard.discard(channels.JOBS)
+                    with self._metrics.round():
+                        due_at = time.monotonic() + self.round()
+                    round_at = time.monotonic() + _BREATH_S
+                wake_at = min(
+                    due_at,
+                    place_at if channels.EVENTS_WRITTEN in heard else due_at,
+                    round_at if channels.JOBS in heard else due_at,
+                )
+                wait = max(wake_at - time.monotonic(), 0.0)
+                heard |= {news.channel for news in connection.notifies(timeout=wait, stop_after=1)}
 
-    def round(self, *, events: bool = True) -> float:
-        """Does what is due now; returns how long to wait for news, in seconds. Raises what the stores raise.
-
-        `events`: some were written. The sweep looks after those whose notification was lost.
-        """
+    def round(self) -> float:
+        """Does what is due now; returns how long to wait for news, in seconds. Raises what the stores raise."""
+        board = self._look()
+        if self._tidy(board):
+            board = self._look()
         swept = time.monotonic() - self._swept_at >= _SWEEP_S
-        if events or swept:
-            with self._sessions.begin() as session:
-                event_store.place(session)
-        with self._sessions.begin() as session:
-            next_due = job_dispatch.promote(session)
-            waiting = job_dispatch.queues_waiting(session)
-        # What needs the ledger alone comes first: a broker that is away must hold up neither rescue nor streams.
         if swept:
             self._swept_at = time.monotonic()
-            self._sweep()
-        sent, more = self._dispatch(waiting) if waiting else (0, False)
+            self._sweep(board)
+        sent, more = self._dispatch(board)
         if swept:
-            self._send_again()
+            self._send_again(board)
         if more:
             return BUSY_S if sent else BLOCKED_S
-        return POLL_S if next_due is None else min(max(next_due, 0.0), POLL_S)
+        return POLL_S if board.next_due_s is None else min(max(board.next_due_s, 0.0), POLL_S)
 
-    def _dispatch(self, waiting: Sequence[str]) -> tuple[int, bool]:
-        """Fills these queues to their depth. Returns how many were sent, and whether more wait, for room or a limit."""
-        with self._sessions() as session:
-            capacity = node_store.capacity(session)
-            under_way = job_dispatch.under_way(session, self._settings.lease_s)
-            paused = flow_store.paused_queues(session)
+    def _look(self) -> Board:
+        with self._statements.connect() as connection:
+            return dispatch_board.look(connection, self._settings.lease_s)
+
+    def _tidy(self, board: Board) -> bool:
+        """What needs the ledger alone, before anything is sent: a broker that is away must hold up neither rescue nor
+        streams. Returns whether more may be due by now."""
+        if board.unplaced:
+            self._place()
+        promote = board.next_due_s is not None and board.next_due_s <= 0
+        if promote:
+            with self._statements.connect() as connection:
+                job_dispatch.promote(connection)
+        if board.expired:
+            self._rescue()
+        return promote or board.expired
+
+    def _place(self) -> None:
+        with self._sessions.begin() as session:
+            event_store.place(session)
+
+    def _rescue(self) -> None:
+        with self._sessions.begin() as session:
+            rescued = job_rescue.rescue(session)
+        for job in rescued:
+            self._metrics.jobs.crashed(job.kind)
+            _log.warning("lease ran out", job_id=str(job.id), kind=job.kind, crashes=job.crashes, state=job.state)
+
+    def _dispatch(self, board: Board) -> tuple[int, bool]:
+        """Fills the queues to their depth. Returns how many were sent, and whether more wait, for room or a limit."""
         sent, more = 0, False
-        for queue in waiting:
-            workers = capacity.get(queue)
-            if workers is None or queue in paused:
+        for queue in board.queues:
+            workers = board.capacity.get(queue)
+            if workers is None:
                 continue
-            queued, running = under_way.get(queue, (0, 0))
+            queued, running = board.under_way.get(queue, (0, 0))
             room = self._depths[queue].room(time.monotonic(), workers.slots, queued, running)
             with self._sessions.begin() as session:
                 taken = job_dispatch.take_due(session, queue, room, workers.kinds, self._turns)
             # Between this commit and the send a crash loses the hints; `take_overdue` sends them again.
             self._send_or_return(taken.hints)
+            self._metrics.sent(taken.hints)
             self._depths[queue].sent(len(taken.hints))
             sent += len(taken.hints)
             more |= taken.more
@@ -151,23 +192,21 @@ class Dispatcher:
                 job_dispatch.put_back(session, [hint.job_id for hint in hints])
             raise
 
-    def _sweep(self) -> None:
-        """Says that we are there, and takes jobs from workers that are not."""
+    def _sweep(self, board: Board) -> None:
+        """What is done every second: closing batches whose jobs have ended, and saying that we are there."""
+        if board.batches:
+            with self._sessions.begin() as session:
+                batch_store.close(session)
         if time.monotonic() - self._beaten_at >= HEARTBEAT_S:
             self._beaten_at = time.monotonic()
             self._heartbeat()
-        with self._sessions.begin() as session:
-            for job in job_rescue.rescue(session):
-                _log.warning("lease ran out", job_id=str(job.id), kind=job.kind, crashes=job.crashes, state=job.state)
 
-    def _send_again(self) -> None:
+    def _send_again(self, board: Board) -> None:
         """Sends the hints again that the broker has lost: all of them where it lost its memory, else the overdue."""
         if self._sentinel is None:
             return
         lost = self._sentinel.gone()
-        with self._sessions() as session:
-            under_way = job_dispatch.under_way(session, self._settings.lease_s)
-        for queue, (queued, _) in under_way.items():
+        for queue, (queued, _) in board.under_way.items():
             # As long as so many lie there, none is lost: workers are busy, or away. More would only pile up.
             if lost or self._sentinel.waiting(queue) < queued:
                 with self._sessions.begin() as session:
@@ -175,5 +214,6 @@ class Dispatcher:
                 if hints:
                     _log.warning("the broker lost its memory" if lost else "hints lost", sent_again=len(hints))
                     self._send(hints)
+                    self._metrics.sent(hints, again=True)
         if lost:
             self._sentinel.plant()

@@ -8,7 +8,7 @@ from celery.beat import Scheduler
 from sqlalchemy import NullPool, create_engine
 
 from huntaze.logs import logger
-from huntaze.models import job_store, node_store
+from huntaze.models import job_claim, job_store, node_store
 from huntaze.models.database import KEEPALIVES, DatabaseAway, build_sessions
 from huntaze.models.node_store import Worker
 from huntaze.settings import DatabaseSettings
@@ -42,7 +42,7 @@ class Heartbeat:
         """Puts a job back that this node does not know; never raises: the row is sent again anyway, later."""
         try:
             with self._sessions.begin() as session:
-                return job_store.decline(session, uuid.UUID(job_id))
+                return job_claim.decline(session, uuid.UUID(job_id))
         except (ValueError, *DatabaseAway) as error:
             _log.warning("not handed back", job_id=job_id, error=type(error).__name__)
             return False
