@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,7 @@ async def start_fleet(supervisor: Supervisor, run: RunDir, ports: dict[str, int]
     note("migrating the database")
     key, creator_id, sessions = await asyncio.to_thread(_prepare, settings, run)
     note("starting the processes")
-    api_url = await _start_processes(supervisor, environment, sessions, ports["api"], exactly=exactly)
+    api_url = await _start_processes(supervisor, environment, sessions, ports, exactly=exactly)
     return Fleet(
         environment={name: value for name, value in environment.items() if name.startswith("HUNTAZE_")},
         api_url=api_url,
@@ -162,22 +163,24 @@ async def _start_sandbox(supervisor: Supervisor, environment: dict[str, str], em
 
 
 async def _start_processes(
-    supervisor: Supervisor, environment: dict[str, str], sessions: Sessions, preferred: int, *, exactly: bool
+    supervisor: Supervisor, environment: dict[str, str], sessions: Sessions, ports: dict[str, int], *, exactly: bool
 ) -> str:
-    """API, dispatcher, workers: what a video needs. Returns the API's URL."""
+    """API, dispatcher, workers: what a video needs. Returns the API's URL; puts into `ports` which ones they have."""
     before = frozenset(await asyncio.to_thread(_nodes, sessions))
-    with HeldPort(preferred) as port:
-        if exactly and port.number != preferred:
-            raise PortTaken(preferred)
+    with ExitStack() as held, HeldPort(ports["api"]) as port:
+        if exactly and port.number != ports["api"]:
+            raise PortTaken(ports["api"])
         environment["HUNTAZE_API_PORT"] = str(port.number)
+        own = _with_metrics("dispatcher", environment, ports, held)
         services = [
             _service("api", ("-m", "huntaze.api"), environment, Stage.DOORS, _answers(port.number, "/readyz")),
-            _service("dispatcher", (*_WORKER, "dispatcher"), environment, Stage.WORK, _spoke(sessions, before)),
+            _service("dispatcher", (*_WORKER, "dispatcher"), own, Stage.WORK, _spoke(sessions, before)),
         ]
         for name, queues in WORKERS.items():
             argv = (*_WORKER, "worker", "--queues", queues)
             ready = _spoke(sessions, before, "worker", tuple(queues.split(",")))
-            services.append(_service(name, argv, environment, Stage.WORK, ready))
+            own = _with_metrics(name, environment, ports, held)
+            services.append(_service(name, argv, own, Stage.WORK, ready))
         await supervisor.start(*services)
         return f"http://{LOOPBACK}:{port.number}"
 
@@ -186,12 +189,19 @@ async def start_operators(supervisor: Supervisor, fleet: Fleet) -> str:
     """Beat and Flower: what a day needs, and no single video. Returns Flower's URL. Raises StackError."""
     environment = {**os.environ, **fleet.environment}
     before = frozenset(await asyncio.to_thread(_nodes, fleet.sessions))
-    with HeldPort(fleet.ports["flower"]) as port:
+    with ExitStack() as held, HeldPort(fleet.ports["flower"]) as port:
         environment["HUNTAZE_FLOWER_PORT"] = str(port.number)
-        beat = _service("beat", (*_WORKER, "beat"), environment, Stage.DOORS, _spoke(fleet.sessions, before, "beat"))
+        own = _with_metrics("beat", environment, fleet.ports, held)
+        beat = _service("beat", (*_WORKER, "beat"), own, Stage.DOORS, _spoke(fleet.sessions, before, "beat"))
         answers = _answers(port.number, "/healthcheck")
         await supervisor.start(beat, _service("flower", (*_WORKER, "flower"), environment, Stage.DOORS, answers))
         return f"http://{LOOPBACK}:{port.number}"
+
+
+def _with_metrics(name: str, environment: dict[str, str], ports: dict[str, int], held: ExitStack) -> dict[str, str]:
+    """The environment of a process with a port for its own /metrics, which is held until it listens."""
+    ports[name] = held.enter_context(HeldPort(ports[name])).number
+    return {**environment, "HUNTAZE_WORKER_METRICS_PORT": str(ports[name])}
 
 
 def _spoke(

@@ -6,6 +6,7 @@ from rich.text import Text
 from huntaze.cli.demo import DemoFacts
 from huntaze.cli.fleet import Fleet
 from huntaze.cli.output import PANEL_COLUMNS, out, print_line, print_table
+from huntaze.cli.stack.ports import LOOPBACK, METRICS_PORTS
 from huntaze.cli.stack.rundir import RunDir
 
 
@@ -60,7 +61,9 @@ def print_urls(fleet: Fleet, flower: str, run: RunDir) -> None:
     out.print("[bold]The fleet is up.[/bold]")
     print_line(f"API       {fleet.api_url}")
     print_line(f"API docs  {fleet.api_url}/docs")
-    print_line(f"Metrics   {fleet.api_url}/metrics")
+    print_line(f"Metrics   {fleet.api_url}/metrics   queues and requests; of the processes that work:")
+    for name in METRICS_PORTS:
+        print_line(f"          http://{LOOPBACK}:{fleet.ports[name]}/metrics   {name}")
     login = f"user {fleet.environment.get('HUNTAZE_FLOWER_USER', 'ops')}, password "
     print_line(f"Flower    {flower}   {login}{fleet.environment['HUNTAZE_FLOWER_PASSWORD']}")
     print_line(f"Demo key  {fleet.key}")

@@ -7,7 +7,8 @@ from typing import Self
 
 LOOPBACK = "127.0.0.1"
 
-DEFAULT_PORTS = {"api": 8000, "flower": 5555, "postgres": 5433, "valkey": 6380, "s3": 4566}
+METRICS_PORTS = {"dispatcher": 9101, "worker-video": 9102, "worker-io": 9103, "beat": 9104}
+DEFAULT_PORTS = {"api": 8000, "flower": 5555, "postgres": 5433, "valkey": 6380, "s3": 4566, **METRICS_PORTS}
 """PostgreSQL and Valkey one above their usual ports: there is often one of the system's own on those."""
 
 
