@@ -1,6 +1,7 @@
 """Jobs: listed, shown without tracebacks, cancelled, tried again."""
 
 import uuid
+from datetime import datetime, timedelta, timezone
 
 import httpx
 import pytest
@@ -59,6 +60,22 @@ def test_the_list_is_filtered_and_walked(api: httpx.Client, creator: User, sessi
     assert rest["next_cursor"] is None
 
 
+def test_the_list_is_cut_by_time(api: httpx.Client, creator: User, sessions: Sessions) -> None:
+    ids = enqueued(sessions, creator, 3)
+    moments = [api.get(f"/v1/jobs/{id}").json()["created_at"] for id in ids]
+
+    def listed(**params: str) -> list[str]:
+        response = api.get("/v1/jobs", params=params)
+        assert response.status_code == 200, response.text
+        return [job["id"] for job in response.json()["jobs"]]
+
+    middle = datetime.fromisoformat(moments[1]).astimezone(timezone(timedelta(hours=5))).isoformat()
+    assert listed(created_after=middle) == [id for id, at in zip(ids, moments, strict=True) if at >= moments[1]][::-1]
+    assert listed(created_before=middle) == [id for id, at in zip(ids, moments, strict=True) if at < moments[1]][::-1]
+    assert listed(created_after=moments[0], created_before="9999-12-31T23:59:59-14:00") == ids[::-1]
+    assert listed(created_before="0001-01-01T00:00:00+14:00") == []
+
+
 @pytest.mark.parametrize(
     ("params", "field"),
     [
@@ -69,6 +86,8 @@ def test_the_list_is_filtered_and_walked(api: httpx.Client, creator: User, sessi
         ({"state": "resting"}, "state"),
         ({"kind": "a\x00"}, "kind"),
         ({"error_code": "x" * 65}, "error_code"),
+        ({"created_after": "2026-03-01T10:00:00"}, "created_after"),
+        ({"created_before": "yesterday"}, "created_before"),
     ],
 )
 def test_a_mistake_is_named(api: httpx.Client, params: dict[str, str], field: str) -> None:

@@ -35,11 +35,13 @@ def old_job(sessions: Sessions, state: JobState, age: timedelta, **columns: Any)
 
 
 def many_old_jobs(sessions: Sessions, count: int, state: JobState, age: timedelta) -> None:
-    """As many as a sweep needs several turns for."""
+    """As many as a sweep needs several turns for, their ids of their time to the minute."""
     copies = """
         INSERT INTO jobs (id, kind, args, args_version, queue, priority, flow_key, state, attempt, errors, max_attempts,
                           crashes, progress, error_code, created_at, finished_at)
-        SELECT gen_random_uuid(), 'noop', '{}', 1, 'default', 0, 'noop', cast(:state AS text), 1, 0, 5,
+        SELECT overlay(gen_random_uuid()::text
+                       placing lpad(to_hex((extract(epoch FROM at) * 1000)::bigint >> 16), 8, '0') from 1 for 8)::uuid,
+               'noop', '{}', 1, 'default', 0, 'noop', cast(:state AS text), 1, 0, 5,
                0, 0, 'x.broken', at, at + n * interval '1 ms'
         FROM generate_series(1, :count) AS n, (SELECT clock_timestamp() - make_interval(secs => :age_s) AS at) AS begun
     """

@@ -1,5 +1,6 @@
 """One job a slot: however often it is fired, by however many, and whatever was missed."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -7,9 +8,11 @@ from huntaze.beat_schedule import SCHEDULE, Entry
 from huntaze.models import job_reads, job_store, periodic_store
 from huntaze.models.database import Sessions
 from huntaze.models.job_kinds import KINDS
-from huntaze.models.jobs import Job
+from huntaze.models.jobs import Job, JobState
 from huntaze.pipelines.periodic.slots import slots
 from huntaze.worker.clock import fire
+from huntaze.worker.runtime import Runtime
+from tests.models.old_jobs import left, old_job
 
 HOURLY_ALL = Entry("events.place", "0 * * * *", "all")
 HOURLY_LATEST = Entry("events.place", "0 * * * *", "latest")
@@ -74,3 +77,22 @@ def test_the_schedule_names_kinds_that_take_a_slot() -> None:
     for name, entry in SCHEDULE.items():
         assert "slot" in KINDS[entry.kind].args.model_fields, name
         assert list(slots(entry.cron, datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC))), name
+
+
+def test_ended_jobs_are_cleaned_by_the_schedule(
+    sessions: Sessions, work: Callable[..., list[str]], runtime: Runtime
+) -> None:
+    old_job(sessions, JobState.SUCCEEDED, timedelta(days=8))
+    kept = old_job(sessions, JobState.SUCCEEDED, timedelta(days=6))
+    last_fired(sessions, "job-retention", timedelta(hours=2))
+    assert fire(sessions, "job-retention") == 1
+    assert work() == ["succeeded"]
+    [mine] = left(sessions) - {kept}
+    with sessions() as session:
+        assert session.get_one(Job, mine).result == {
+            "succeeded": 1,
+            "failed": 0,
+            "cancelled": 0,
+            "batches": 0,
+            "more": False,
+        }

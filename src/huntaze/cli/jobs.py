@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from huntaze.cli.here import ledger, settings_here
-from huntaze.cli.moments import LENGTH, MOMENT, parse_length, parse_since, rough_length
+from huntaze.cli.moments import LENGTH, SINCE, parse_length, parse_since, rough_length
 from huntaze.cli.output import WIDE, Failed, out, print_json, print_line, print_table
 from huntaze.models import job_reads, job_retention, job_store
 from huntaze.models.database import Sessions
@@ -18,7 +18,6 @@ from huntaze.settings import KEEP_DAYS
 jobs = typer.Typer(no_args_is_help=True, help="List, show, retry, cancel and prune jobs.")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 JobId = Annotated[uuid.UUID, typer.Argument(help="as `jobs list` shows")]
-_TIME = f"{MOMENT}; or how long ago: {LENGTH}"
 _RETRIES = 50  # jobs that one `retry` by filter takes, unless told otherwise
 
 
@@ -32,8 +31,8 @@ def list_jobs(
     kind: Annotated[str | None, typer.Option(help="only these, e.g. video.extract")] = None,
     error: Annotated[str | None, typer.Option(help="only those with this error code")] = None,
     creator: Annotated[uuid.UUID | None, typer.Option(help="only this creator's")] = None,
-    since: Annotated[str | None, typer.Option(help=f"created then or later: {_TIME}")] = None,
-    until: Annotated[str | None, typer.Option(help=f"created before then: {_TIME}")] = None,
+    since: Annotated[str | None, typer.Option(help=f"created then or later: {SINCE}")] = None,
+    until: Annotated[str | None, typer.Option(help=f"created before then: {SINCE}")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     json: AsJson = False,
 ) -> None:
