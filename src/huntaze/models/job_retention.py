@@ -62,7 +62,7 @@ class Sweep:
     ended before the latest of these and have no job any more."""
 
     def __init__(self, jobs_before: Mapping[JobState, datetime]) -> None:
-        self.removed: Counter[str] = Counter({**dict.fromkeys(jobs_before, 0), "batches": 0})
+        self.removed: Counter[str] = Counter(dict.fromkeys([*map(str, jobs_before), "batches"], 0))
         self._jobs: deque[tuple[str, _Step, datetime]] = deque(
             (state, partial(_step, _PRUNE_JOBS, {"state": state.value, "before": before}), _FIRST)
             for state, before in jobs_before.items()
