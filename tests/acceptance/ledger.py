@@ -70,6 +70,14 @@ class Ledger:
         until(lambda: all(self.job(job).state in ENDED for job in jobs), what, within_s)
         return [self.job(job) for job in jobs]
 
+    def count(self, state: str, kind: str = "%") -> int:
+        query = text("SELECT count(*) FROM jobs WHERE state = :state AND kind LIKE :kind")
+        with self.sessions() as session:
+            return int(session.execute(query, {"state": state, "kind": kind}).scalar_one())
+
+    def until_started(self, job: Job) -> None:
+        until(lambda: self.job(job).started_at is not None, f"{job.kind} to be started")
+
     def until_running(self, job: Job) -> Job:
         until(lambda: self.job(job).state == "running", f"{job.kind} to be under way")
         return self.job(job)

@@ -15,7 +15,7 @@ class Depth:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._seen: deque[tuple[float, int, int]] = deque()  # when, how many had left the broker since, running
+        self._left: deque[tuple[float, int]] = deque()
         self._queued = 0
         self._asked_at = float("-inf")
 
@@ -23,14 +23,13 @@ class Depth:
         """How many may be sent now. `now`: monotonic seconds; `queued`, `running`: the queue's jobs by the ledger."""
         # After a pause nobody knows how fast they left: the depth begins anew.
         drained = max(self._queued - queued, 0) if now - self._asked_at <= WINDOW_S else 0
-        self._seen.append((now, drained, running))
+        self._left.append((now, drained))
         self._queued, self._asked_at = queued, now
-        while self._seen[0][0] < now - WINDOW_S:
-            self._seen.popleft()
-        left = sum(count for _, count, _ in self._seen)
-        # What left and still runs has only taken a slot: one more in its place would wait for two jobs' ends.
-        begun = running - min(before for _, _, before in self._seen)
-        recent = min(max(left - begun, 0), self._most)
+        while self._left[0][0] < now - WINDOW_S:
+            self._left.popleft()
+        # What left and still runs has only taken a slot: another in its place would wait for two jobs' ends. Nobody
+        # knows which of those that run it is, so all of them are taken off.
+        recent = min(max(sum(count for _, count in self._left) - running, 0), self._most)
         return max(slots + recent - queued - running, 0)
 
     def sent(self, count: int) -> None:
