@@ -61,6 +61,10 @@ def configure(level: str = "INFO", stream: TextIO | None = None, *, without: Set
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.captureWarnings(True)
+    # billiard's: it says how a pool's child died, and passes nothing on to the root.
+    pool = logging.getLogger("multiprocessing")
+    pool.handlers[:], pool.propagate = [handler], False
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 
