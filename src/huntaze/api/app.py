@@ -14,7 +14,7 @@ from huntaze.api.edge import Edge
 from huntaze.api.metrics import Metrics
 from huntaze.api.probes import Probes
 from huntaze.api.problems import Problem
-from huntaze.api.routes import events, health, jobs, uploads, videos
+from huntaze.api.routes import batches, events, health, jobs, uploads, videos
 from huntaze.api.services import Services
 from huntaze.api.streams import StreamPolicy, Streams
 from huntaze.clients.s3 import S3ObjectStore
@@ -23,15 +23,16 @@ from huntaze.models.database import build_engine, build_sessions, build_statemen
 from huntaze.settings import Settings
 
 _DESCRIPTION = """
-Upload a video (`POST /v1/uploads`, then a PUT to the URL), have it looked at (`POST /v1/videos`), follow along
-(`GET /v1/events`), read the result (`GET /v1/videos/{id}`).
+Upload a video (`POST /v1/uploads`, then a PUT to the URL), have it looked at (`POST /v1/videos`; up to 1,000 at once:
+`POST /v1/batches`), follow along (`GET /v1/events`), read the result (`GET /v1/videos/{id}`).
 
 Every refusal is a problem document (RFC 9457) with a stable `code`. 503 comes with `Retry-After`; a repeat of
-`POST /v1/videos` is safe with an `Idempotency-Key`.
+`POST /v1/videos` or `POST /v1/batches` is safe with an `Idempotency-Key`.
 """
 _TAGS = [
     {"name": "uploads", "description": "Files go straight to the object store."},
     {"name": "videos", "description": "What the fleet saw."},
+    {"name": "batches", "description": "Many videos at once."},
     {"name": "jobs", "description": "The work behind it."},
     {"name": "events", "description": "Live, without gaps."},
     {"name": "health", "description": "For operators; no key needed."},
@@ -97,7 +98,7 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
     app.state.settings, app.state.streams = settings, streams
     app.add_middleware(Edge, metrics=metrics)
     error_handlers.install(app)
-    for part in (uploads, videos, jobs, events, health):
+    for part in (uploads, videos, batches, jobs, events, health):
         app.include_router(part.router)
     docs_page.install(app)
     return app

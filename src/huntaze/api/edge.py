@@ -16,6 +16,7 @@ from huntaze.api.metrics import Metrics
 from huntaze.api.problems import ProblemError, problem_response
 
 MAX_BODY_BYTES = 64 * 1024  # no body of this API is larger; files go to the object store, not through here
+LARGER_BODIES = {"/v1/batches": 1024 * 1024}  # a thousand videos by their object keys
 
 _log = structlog.get_logger("huntaze.api")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -81,9 +82,10 @@ class BodyLimit:
         self.limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = LARGER_BODIES.get(scope["path"], self.limit)
         length = Headers(scope=scope).get("content-length", "0")
-        if not length.isascii() or not length.isdigit() or int(length) > self.limit:
-            detail = f"The body may have {self.limit} bytes at most."
+        if not length.isascii() or not length.isdigit() or int(length) > limit:
+            detail = f"The body may have {limit} bytes at most."
             # The rest of the body is not read, so the connection is of no more use.
             refusal = ProblemError(413, "request.too_large", detail, headers={"Connection": "close"})
             await problem_response(refusal)(scope, receive, send)
@@ -95,7 +97,7 @@ class BodyLimit:
             message = await receive()
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
-                if taken > self.limit:
+                if taken > limit:
                     raise HTTPException(413, headers={"Connection": "close"})
             return message
 

@@ -111,8 +111,9 @@ async def _on_invalid(_: HTTPConnection, error: Exception) -> JSONResponse:
 
 def _field_error(error: dict[str, Any]) -> FieldError:
     """One complaint of pydantic. What the client sent is not repeated: it may be long, and it is known."""
-    where, *path = [str(part) for part in error["loc"]]
-    name = ".".join(path)[:100] or where
+    where, *path = error["loc"]
+    # As a person would write it: `videos[17].object_key`.
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[:100].lstrip(".") or where
     if where == "header":
         name = "-".join(word.capitalize() for word in name.replace("_", "-").split("-"))
     message = str(error["msg"]).removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""Reads of the ledger that are no transitions: searches, repeats of a request, figures for the metrics."""
+"""Reads of the ledger that are no transitions: searches, figures for the metrics."""
 
 import uuid
 from collections.abc import Sequence
@@ -9,22 +9,9 @@ from sqlalchemy import ColumnElement, Text, bindparam, cast, or_, select, text
 from sqlalchemy.orm import Session
 
 from huntaze.models.job_args import PeriodicArgs
-from huntaze.models.job_enqueue import KeyReused
 from huntaze.models.job_kinds import KINDS
 from huntaze.models.job_store import owned
 from huntaze.models.jobs import Job, JobState
-
-
-def find_request(session: Session, dedupe_key: str, fingerprint: str) -> Job | None:
-    """The job that a request with this key has brought before; None if it is the first.
-
-    Raises KeyReused if the key was taken by a request with another `fingerprint`.
-    """
-    job = session.scalars(select(Job).where(Job.dedupe_key == dedupe_key)).one_or_none()
-    if job is not None and job.fingerprint != fingerprint:
-        raise KeyReused("request.key_reused", "This Idempotency-Key was used for another request; use a new one.")
-    return job
-
 
 # The start of an id is the time by the clock of the node that made it, created_at is the database's. A search by time
 # means created_at; to find it by the index on ids it also bounds the ids, with this much room for wrong clocks.

@@ -27,8 +27,10 @@ class EventView(BaseModel):
     )
 
     position: int = Field(description="its place in the stream; ascending, with gaps where other creators' events are")
-    type: str = Field(description="noun.verb: `job.running`, `job.progress`, `job.failed`, `video.analyzed`, ...")
-    subject_id: uuid.UUID | None = Field(description="what it tells of: a job or a video")
+    type: str = Field(
+        description="noun.verb: `job.running`, `job.progress`, `job.failed`, `video.analyzed`, `batch.ended`, ..."
+    )
+    subject_id: uuid.UUID | None = Field(description="what it tells of: a job, a video or a batch")
     created_at: datetime | None
     data: dict[str, Any]
 
