@@ -29,8 +29,9 @@ def nobody_listens(hints: Sequence[Hint]) -> None:
 
 
 @pytest.fixture
-def dispatcher(sessions: Sessions, settings: Settings) -> Dispatcher:
-    return Dispatcher(sessions, nobody_listens, settings.worker, settings.database.libpq_url)
+def sweep(sessions: Sessions, settings: Settings) -> Callable[[], object]:
+    """The first round of a dispatcher."""
+    return lambda: Dispatcher(sessions, nobody_listens, settings.worker, settings.database.libpq_url).round()
 
 
 def handler(ctx: JobContext, args: JobArgs) -> None:
@@ -44,17 +45,16 @@ def handler(ctx: JobContext, args: JobArgs) -> None:
             finish.enqueue(Noop())
 
 
-def test_a_batch_through_the_engine(sessions: Sessions, dispatcher: Dispatcher, work: Work, creator: User) -> None:
+def test_a_batch_through_the_engine(sessions: Sessions, sweep: Callable[[], object], work: Work, creator: User) -> None:
     with known(JobKind(Report, queue="default")):
         with sessions.begin() as session:
             jobs = [NewJob(Noop(), creator_id=creator.id)] * 2
             batch = batch_store.create(session, jobs, creator_id=creator.id, follow_on=Report(title="x")).batch
         assert sorted(work(handler)) == ["succeeded", "succeeded"]
-        dispatcher._sweep(dispatcher._look())
+        sweep()
         assert ended(sessions, batch) is None, "what its jobs left behind is of the batch"
         assert sorted(work(handler)) == ["failed", "succeeded"]
-        dispatcher.round()
-        dispatcher.round()
+        sweep()
     with sessions.begin() as session:
         event_store.place(session)
         [report] = session.scalars(select(Job).where(Job.kind == Report.kind))

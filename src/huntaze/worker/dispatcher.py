@@ -196,7 +196,9 @@ class Dispatcher:
         """What is done every second: closing batches whose jobs have ended, and saying that we are there."""
         if board.batches:
             with self._sessions.begin() as session:
-                batch_store.close(session)
+                ended = batch_store.close(session)
+            for batch in ended:
+                _log.info("batch ended", batch_id=str(batch.id), jobs=batch.total)
         if time.monotonic() - self._beaten_at >= HEARTBEAT_S:
             self._beaten_at = time.monotonic()
             self._heartbeat()
