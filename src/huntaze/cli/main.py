@@ -19,6 +19,7 @@ COMMANDS = {
     "db": "database",
     "keys": "keys",
     "jobs": "jobs",
+    "batches": "batches",
     "queues": "queues",
     "periodic": "periodic",
     "enqueue": "enqueue",
