@@ -42,8 +42,9 @@ bench: $(READY)
 	@$(BIN)/python -m benchmarks $(if $(FULL),--full) $(if $(JSON),--json)
 
 # JOBS=10000 SEED=7 MINUTES=10: a fleet of its own, killed, frozen and cut off while it works; JSON=1: one line.
+# SEEDS="1 2 3": one after the other.
 chaos: $(READY)
-	@$(BIN)/python -m tests.chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JSON),--json)
+	@$(BIN)/python -m tests.chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS)$(SEED),--seed $(SEEDS) $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JSON),--json)
 
 env-example: $(READY)
 	@$(BIN)/python -c "from huntaze.settings import example_file; print(example_file(), end='')" > .env.example

@@ -46,11 +46,12 @@ class Poison(JobArgs):
 
 
 class Retried(JobArgs):
-    """Asks once to be called again in so many seconds."""
+    """Asks once, as soon as a file is there, to be called again in so many seconds."""
 
     kind: ClassVar[str] = "test.retried"
 
     retry_after: float
+    file: Path | None = None
 
 
 class Novel(JobArgs):
@@ -100,12 +101,16 @@ def known() -> dict[str, JobKind]:
 
 
 def hold(ctx: JobContext, args: Hold) -> None:
-    for _ in range(int(args.seconds / 0.02)):
+    wait(ctx, args.seconds, args.file)
+    done(ctx, args)
+
+
+def wait(ctx: JobContext, seconds: float, file: Path | None) -> None:
+    for _ in range(int(seconds / 0.02)):
         ctx.checkpoint()
-        if args.file is not None and args.file.exists():
+        if file is not None and file.exists():
             break
         threading.Event().wait(0.02)
-    done(ctx, args)
 
 
 def poison(ctx: JobContext, args: Poison) -> None:
@@ -114,6 +119,7 @@ def poison(ctx: JobContext, args: Poison) -> None:
 
 def retried(ctx: JobContext, args: Retried) -> None:
     if ctx.job.errors == 0:
+        wait(ctx, 60 if args.file else 0, args.file)
         raise Transient("test.retried", "Not yet.", args.retry_after)
     done(ctx, args)
 

@@ -1,12 +1,14 @@
 """What must hold after a trial, job by job."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from huntaze.models.jobs import ENDED, AttemptOutcome, JobState
+from tests.chaos.kinds import Tick
 from tests.chaos.load import Load, Sent
 from tests.chaos.records import Records, Row
 
@@ -25,17 +27,34 @@ class Violation:
     what: str
 
 
-def check(records: Records, load: Load, replayed: set[uuid.UUID]) -> list[Violation]:
-    """All violations."""
+def check(records: Records, load: Load, replayed: set[uuid.UUID], ended: datetime) -> list[Violation]:
+    """All violations. `ended`: when the trial did, by the database's clock."""
     found = [violation for sent in load.sent.values() for violation in _sent(records, load, sent)]
     for job in records.jobs.values():
         found += _row(records, job, job["id"] in replayed)
     known = records.jobs.keys()
     found += [Violation("wrong", job, "an effect without a job") for job in records.effects.keys() - known]
     found += [Violation("doubled", child[0], "no parent") for up, child in records.children.items() if up not in known]
+    found += _ticks(sorted(job["args"]["slot"] for job in records.jobs.values() if job["kind"] == Tick.kind), ended)
+    found += [Violation("wrong", job["id"], "fired before its slot") for job in records.jobs.values() if _early(job)]
     if records.unplaced:
         found.append(Violation("wrong", None, f"{records.unplaced} events have no position"))
     return found
+
+
+def _ticks(slots: list[str], ended: datetime) -> Iterator[Violation]:
+    """Every minute has its job, and one: from the first that was seen to the last whose next firing is over, too."""
+    found = Counter(datetime.fromisoformat(slot) for slot in slots)
+    minute = min(found, default=ended)
+    while minute < ended - timedelta(minutes=2) or minute in found:
+        if found[minute] != 1:
+            yield Violation("doubled" if found[minute] else "lost", None, f"{found[minute]} ticks at {minute:%H:%M}")
+        minute += timedelta(minutes=1)
+
+
+def _early(job: Row) -> bool:
+    """A clock that is ahead made the job of a slot that had not come."""
+    return job["kind"] == Tick.kind and bool(job["created_at"] < datetime.fromisoformat(job["args"]["slot"]))
 
 
 def _sent(records: Records, load: Load, sent: Sent) -> Iterator[Violation]:

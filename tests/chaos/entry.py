@@ -17,7 +17,7 @@ from huntaze.cli.stack import guard
 from huntaze.tasks.registry import handlers
 from huntaze.worker import __main__ as door
 from huntaze.worker import base, lifecycle
-from tests.chaos import kinds
+from tests.chaos import kinds, wrong_clock
 
 IMPORTED_ONCE = (base, kinds, lifecycle)
 
@@ -32,6 +32,7 @@ def main() -> int:
         if _is_new_process():
             _move_in(order["log"])
             os.environ.update(order["environment"])
+            wrong_clock.shift_as_told()
             return door.main(order["argv"])
     return 0
 

@@ -87,7 +87,7 @@ class Faults:
         if not pids:
             return None
         pid = _pick(pids, fault)
-        self.fleet.signal([pid], signal.SIGKILL)
+        self.fleet.kill_child(pid)
         return f"process {pid}"
 
     async def _kill(self, fault: PlannedFault, *roles: str, group: bool = True) -> str | None:

@@ -11,23 +11,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from huntaze.cli.stack.guard import descendants
+from tests.chaos import wrong_clock
 from tests.chaos.nursery import Child, Nursery
 
 STOP_TIMEOUT_S = 45.0  # a node told to stop: its grace, and what it takes to find out that a store is not there
 _WATCH_S = 0.1
+_NO_CHILD = "Could not start worker processes"
+# The clocks of most places are wrong by this, to either side of the database's.
+SKEW_S = 60 if wrong_clock.POSSIBLE else 0
 
 
 @dataclass
 class Place:
-    """Where one process belongs. `expected`: the harness itself ends the process that is there now."""
+    """Where one process belongs. `skew_s`: how wrong the clock is there. `expected`: the harness itself ends what is
+    there now. `child_killed`: it has ended one of its children."""
 
     name: str
     role: str  # prefork, threads, dispatcher, beat
     argv: tuple[str, ...]
+    skew_s: int
     process: Child | None = None
     started: int = 0
     restart_at: float = 0.0
     expected: bool = False
+    child_killed: bool = False
 
     @property
     def pid(self) -> int:
@@ -40,13 +47,13 @@ class Place:
 
 
 PLACES = (
-    ("prefork-0", "prefork", ("worker", "--queues", "video,default", "--concurrency", "2")),
-    ("prefork-1", "prefork", ("worker", "--queues", "default,video", "--concurrency", "2")),
-    ("threads-0", "threads", ("worker", "--queues", "ai,default", "--concurrency", "6")),
-    ("dispatcher-0", "dispatcher", ("dispatcher",)),
-    ("dispatcher-1", "dispatcher", ("dispatcher",)),
-    ("beat-0", "beat", ("beat",)),
-    ("beat-1", "beat", ("beat",)),
+    ("prefork-0", "prefork", ("worker", "--queues", "video,default", "--concurrency", "2"), 0),
+    ("prefork-1", "prefork", ("worker", "--queues", "default,video", "--concurrency", "2"), SKEW_S),
+    ("threads-0", "threads", ("worker", "--queues", "ai,default", "--concurrency", "6"), -SKEW_S),
+    ("dispatcher-0", "dispatcher", ("dispatcher",), SKEW_S),
+    ("dispatcher-1", "dispatcher", ("dispatcher",), -SKEW_S),
+    ("beat-0", "beat", ("beat",), SKEW_S),
+    ("beat-1", "beat", ("beat",), -SKEW_S),
 )
 
 
@@ -63,8 +70,8 @@ class Fleet:
 
     def start(self, place: Place) -> None:
         place.started += 1
-        place.process = self.nursery.start(f"{place.name}.{place.started}", place.argv)
-        place.expected = False
+        place.process = self.nursery.start(self._name(place), place.argv, place.skew_s)
+        place.expected = place.child_killed = False
         self._groups.add(place.process.pid)
 
     async def keep(self) -> None:
@@ -74,11 +81,19 @@ class Fleet:
             for place in self.places:
                 if place.alive:
                     continue
-                if place.process is not None and place.restart_at < now and not place.expected:
+                if place.process is not None and place.restart_at < now and not self._explained(place):
                     self.ended[f"{place.name}: {place.process.status}"] += 1
                 if place.restart_at <= now:
                     self.start(place)
             await asyncio.sleep(_WATCH_S)
+
+    def _explained(self, place: Place) -> bool:
+        """Celery gives a node up whose child dies before its loop began; who started it starts it again."""
+        return place.expected or (place.child_killed and _NO_CHILD in self.nursery.log(self._name(place)).read_text())
+
+    @staticmethod
+    def _name(place: Place) -> str:
+        return f"{place.name}.{place.started}"
 
     def of_role(self, *roles: str) -> list[Place]:
         return [place for place in self.places if place.role in roles and place.alive]
@@ -92,6 +107,12 @@ class Fleet:
         place.expected, place.restart_at = True, time.monotonic() + back_in_s
         assert place.process is not None
         (place.process.send_group if group else place.process.send)(signal.SIGKILL)
+
+    def kill_child(self, pid: int) -> None:
+        """kill -9 of one of a node's children."""
+        for place in self.of_role("prefork"):
+            place.child_killed |= pid in self.children(place)
+        self.signal([pid], signal.SIGKILL)
 
     def retire(self, place: Place) -> None:
         """SIGTERM; a successor starts at once, as in a rolling deploy. One that does not go is noted, and killed."""

@@ -13,7 +13,8 @@ from typing import ClassVar
 
 from sqlalchemy import text
 
-from huntaze.models.job_args import JobArgs
+from huntaze.beat_schedule import SCHEDULE, Entry
+from huntaze.models.job_args import JobArgs, PeriodicArgs
 from huntaze.models.job_kinds import KINDS, JobKind
 from huntaze.pipelines.errors import Permanent, Transient
 from huntaze.tasks.context import Finish, JobContext
@@ -84,6 +85,12 @@ class Poison(JobArgs):
     kind: ClassVar[str] = "chaos.poison"
 
 
+class Tick(PeriodicArgs):
+    """An effect, every minute."""
+
+    kind: ClassVar[str] = "chaos.tick"
+
+
 # A database that is away costs an attempt an error, so the many outages of a trial must not use the attempts up.
 _PATIENT = {"max_attempts": 60, "backoff_base_s": 0.2, "backoff_cap_s": 2.0}
 _QUEUES: dict[type[JobArgs], str] = {
@@ -96,9 +103,12 @@ _QUEUES: dict[type[JobArgs], str] = {
     Flaky: "default",
     Doomed: "ai",
     Poison: "video",  # prefork: elsewhere it would take its neighbours in the same process with it
+    Tick: "default",
 }
 for _args, _queue in _QUEUES.items():
     KINDS[_args.kind] = JobKind(_args, queue=_queue, **_PATIENT)  # type: ignore[arg-type]
+
+SCHEDULE["chaos-tick"] = Entry(Tick.kind, "* * * * *", "all")
 
 
 def _effect(finish: Finish) -> None:
@@ -137,6 +147,12 @@ def slow(ctx: JobContext, args: Slow) -> None:
     for step in range(args.steps):
         ctx.progress(step / args.steps, f"step {step // 4}")
         threading.Event().wait(args.step_s)
+    with ctx.finish() as finish:
+        _effect(finish)
+
+
+@job(Tick)
+def tick(ctx: JobContext, args: Tick) -> None:
     with ctx.finish() as finish:
         _effect(finish)
 

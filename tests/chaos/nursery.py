@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huntaze.cli.stack.guard import PR_SET_CHILD_SUBREAPER
+from tests.chaos import wrong_clock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,9 +56,10 @@ class Nursery:
         )
         log.close()
 
-    def start(self, name: str, argv: tuple[str, ...]) -> Child:
+    def start(self, name: str, argv: tuple[str, ...], skew_s: int) -> Child:
         """Raises RuntimeError if the nursery is gone."""
-        order = {"argv": argv, "log": str(self._logs / f"{name}.log"), "environment": self._environment}
+        environment = {**self._environment, wrong_clock.SKEW: str(skew_s)}
+        order = {"argv": argv, "log": str(self.log(name)), "environment": environment}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -66,6 +68,10 @@ class Nursery:
         if not pid:
             raise RuntimeError(f"no process could be started: see {self._logs / 'nursery.log'}")
         return Child(int(pid))
+
+    def log(self, name: str) -> Path:
+        """What the process of this name says."""
+        return self._logs / f"{name}.log"
 
     def close(self) -> None:
         self._process.kill()

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from huntaze.models.jobs import JobState
 from tests.chaos.checks import Violation, longest_silence
 from tests.chaos.faults import DoneFault
+from tests.chaos.fleet import SKEW_S
 from tests.chaos.load import Load
 from tests.chaos.records import Records, Row
 
@@ -56,6 +58,7 @@ class Outcome:
             "longest_job_s": round(max(self._waits().values(), default=0.0), 2),
             "seconds": round(self.seconds, 1),
             "drain_s": round(self.drain_s, 1),
+            "clock_skew_s": SKEW_S,
             "jobs_per_s": round(len(self.records.jobs) / self.seconds, 1),
             "attempts": {str(name): count for name, count in sorted(outcomes.items(), key=str)},
             "replayed": self.replayed,
@@ -108,6 +111,18 @@ class Outcome:
         due = {sent.id: sent.due for sent in self.load.sent.values()}
         jobs = [job for job in self.records.jobs.values() if job["state"] == JobState.SUCCEEDED]
         return {job["id"]: _seconds(due.get(job["id"]) or job["created_at"], job) for job in jobs}
+
+
+_ROW = ("seed", "jobs", "ok", "lost", "doubled", "stuck", "wrong", "longest_recovery_s", "seconds", "drain_s")
+
+
+def rows(outcomes: Sequence[dict[str, Any]]) -> str:
+    """Several trials, a line each. `outcomes`: what their JSON lines say."""
+    lines = ["".join(f"{name.removesuffix('_s').replace('_', ' '):>18}" for name in (*_ROW, "faults"))]
+    for one in outcomes:
+        cells = [*(one[name] for name in _ROW), sum(one["faults"].values())]
+        lines.append("".join(f"{cell!s:>18}" for cell in cells))
+    return "\n".join(lines)
 
 
 def _seconds(due: datetime, job: Row) -> float:

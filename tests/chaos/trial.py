@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import select
@@ -80,7 +81,7 @@ class Trial:
             seconds=time.monotonic() - start,
             drain_s=time.monotonic() - draining,
             faults=faults.done,
-            violations=checks.check(found, load, self._replayed),
+            violations=checks.check(found, load, self._replayed, datetime.now(UTC)),
             ended_by_themselves=fleet.ended,
             hung=fleet.hung,
             orphans=len(orphans),
