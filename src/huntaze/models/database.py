@@ -1,7 +1,7 @@
 """Engine and unit of work. Nothing opens at import; a process that forks builds its engine after the fork."""
 
 import select
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
@@ -32,6 +32,7 @@ def build_engine(
     overflow: int | None = None,
     connect_timeout_s: int = 5,
     application: str = "huntaze",
+    isolation_level: Literal["READ COMMITTED", "AUTOCOMMIT"] = "READ COMMITTED",
 ) -> Engine:
     """An engine on psycopg 3. `url` is `postgresql+psycopg://user:password@host:port/name`.
 
@@ -45,7 +46,7 @@ def build_engine(
         pool_size=pool_size,
         max_overflow=pool_size if overflow is None else overflow,
         pool_timeout=10,
-        isolation_level="READ COMMITTED",  # conditional statements count on it, whatever a role's default is
+        isolation_level=isolation_level,  # said, as conditional statements count on it, whatever a role's default is
         connect_args={
             "connect_timeout": connect_timeout_s,
             "application_name": application,

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from huntaze.clients.build import Clients, build_clients
 from huntaze.models import tally
-from huntaze.models.database import Sessions, build_engine, build_sessions, build_statements
+from huntaze.models.database import Sessions, build_engine, build_sessions
 from huntaze.settings import Settings
 from huntaze.tasks.registry import Handler, handlers
 from huntaze.worker.job_metrics import JobCounts, JobMetrics
@@ -35,14 +35,15 @@ def build_runtime(settings: Settings, *, threads: int = 1, metrics: JobMetrics |
         settings.database.sqlalchemy_url,
         pool_size=max(settings.database.pool_size, threads // 2),
         application="huntaze-worker",
+        isolation_level="AUTOCOMMIT",
     )
-    sessions = build_sessions(engine)
+    sessions = build_sessions(engine.execution_options(isolation_level="READ COMMITTED"))
     counts = (metrics or JobMetrics()).counts()
     tally.watch(sessions, counts.tally)
     return Runtime(
         settings=settings,
         sessions=sessions,
-        statements=build_statements(engine),
+        statements=engine,
         clients=build_clients(settings),
         leases=LeaseKeeper(sessions, settings.worker.lease_s),
         handlers=handlers(),
