@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tracing.configure("huntaze-api")
     server = build_server(build_app(settings.model_copy(update={"api": address})))
     server.run()
+    tracing.close()
     return 0 if server.started else 1
 
 

@@ -71,6 +71,7 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
         streams.serve_from(sessions)
         metrics.watch_backlog(probes.sessions)
         tally.watch(sessions, metrics.tally)
+        tally.watch(statements, metrics.tally)
         listener = asyncio.create_task(streams.listen(settings.database.libpq_url), name="event-listener")
         try:
             yield {"services": Services(settings, sessions, statements, objects, streams, probes, metrics)}
@@ -82,7 +83,6 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
             probes.close()
             objects.close()
             engine.dispose()
-            tracing.close()
 
     app = Api(
         title="Huntaze workers",
