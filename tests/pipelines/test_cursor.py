@@ -26,7 +26,7 @@ def opened(data: bytes) -> Iterator[Opened]:
 
 
 def cursor_in(video: Opened, max_frames: int = 10_000) -> Cursor:
-    return Cursor(video, Budget(60), max_frames, tick=lambda: None)
+    return Cursor(video, Budget(60), max_frames)
 
 
 def number_of(video: Opened, pts: int | None) -> int:
@@ -83,7 +83,7 @@ def test_a_moment_is_kept_once() -> None:
         kept = Kept(video, (100, 100), 1280)
         frames = list(cursor_in(video).frames_from(0.0))
         assert [kept.keep(frame) for frame in (frames[0], frames[1], frames[0])] == [True, True, False]
-        assert [frame.time_s for frame in kept.frames()] == [0.0, pytest.approx(0.04)]
+        assert [frame.time_s for frame in kept.looks()] == [0.0, pytest.approx(0.04)]
 
 
 def test_thinning_keeps_an_even_bounded_choice() -> None:
@@ -92,7 +92,7 @@ def test_thinning_keeps_an_even_bounded_choice() -> None:
         for frame in cursor_in(video).frames_from(0.0):
             kept.keep_thinned(frame, most=12)
             assert len(kept) <= 12
-        times = [frame.time_s for frame in kept.frames()]
+        times = [frame.time_s for frame in kept.looks()]
     assert times[0] < 1.0
     assert times[-1] > 4.0
     assert max(b - a for a, b in itertools.pairwise(times)) < 1.3
@@ -102,7 +102,7 @@ def test_a_source_keeps_the_first_failure_and_tells_ffmpeg_the_end_of_the_file()
     away = Transient("store.away", "The store is away.")
 
     class Away(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
+        def read1(self, size: int | None = -1, /) -> bytes:
             raise away
 
     source = Source(Away(b"x" * 100), 100, Budget(60))
@@ -135,7 +135,7 @@ def test_a_source_answers_an_impossible_seek_as_ffmpeg_expects() -> None:
 
 def test_a_source_never_hands_out_more_than_was_asked_for() -> None:
     class Generous(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
+        def read1(self, size: int | None = -1, /) -> bytes:
             return b"x" * 1000
 
     assert len(Source(Generous(), 1000, Budget(60)).read(10)) == 10
@@ -145,5 +145,7 @@ def test_the_aspect_of_a_stream_reaches_its_pictures() -> None:
     with opened(films.film(3, aspect=Fraction(3, 1))) as video:
         kept = Kept(video, (444, 412), 1280)
         kept.keep(next(cursor_in(video).frames_from(0.0)))
-        height, width = kept.frames()[0].image.shape[:2]
+        found = kept.finish(1, lambda packet: None)
+        assert found is not None
+        height, width = found.keyframes[0].image.shape[:2]
     assert width / height == pytest.approx(112 * 3 / 64, rel=0.02)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # PyAV's Packet is generic in its stubs only
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import av
 from av.packet import Packet
@@ -22,21 +22,20 @@ _PACKETS_TO_KEY = 2000
 
 
 class Cursor:
-    """One position in one stream. `tick` is called for each decoded frame and may raise.
+    """One position in one stream. Holds nothing that holds it: decoders are large, and go when the last user does.
 
     damaged: something did not decode or was marked corrupt. out_of_frames: `max_frames` were decoded.
     Every method raises failures of the reader in their own type, MediaError(media.timeout) when the budget is gone,
     and av.FFmpegError from seeking and demuxing (decoding errors are tolerated).
     """
 
-    def __init__(self, opened: Opened, budget: Budget, max_frames: int, tick: Callable[[], None]) -> None:
+    def __init__(self, opened: Opened, budget: Budget, max_frames: int) -> None:
         self.opened = opened
         self.damaged = False
         self.out_of_frames = False
         self.decoded = 0
         self._budget = budget
         self._max_frames = max_frames
-        self._tick = tick
         self._context = opened.stream.codec_context
         self._packets: Iterator[Packet[VideoStream]] = iter(())
 
@@ -62,6 +61,11 @@ class Cursor:
         self._rewind()
         return self._next_key() or nearest
 
+    def key_at(self, aim: int) -> Packet[VideoStream] | None:
+        """Move to the I-frame that the index has there (`index.Entry.aim`) and take its packet."""
+        self._seek(aim)
+        return self._next_key()
+
     def decode_alone(self, packet: Packet[VideoStream]) -> VideoFrame | None:
         """The one frame of an I-frame's packet.
 
@@ -78,6 +82,14 @@ class Cursor:
         if packet is None:
             return
         yield from self._decode_all(packet)
+
+    def anchors_from(self, time_s: float) -> Iterator[VideoFrame]:
+        """As `frames_from`, without the frames that no other is made from: up to twice as fast."""
+        self._context.skip_frame = "NONREF"
+        try:
+            yield from self.frames_from(time_s)
+        finally:
+            self._context.skip_frame = "DEFAULT"
 
     def in_order(self, every: int) -> Iterator[VideoFrame]:
         """From the start to the end: the first `every` frames all, then key frames only, if there are enough."""
@@ -108,7 +120,6 @@ class Cursor:
         for frame in frames:
             self.decoded += 1
             self.out_of_frames = self.decoded >= self._max_frames
-            self._tick()
             yield frame
 
     def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
@@ -142,10 +153,11 @@ class Cursor:
     def _seek(self, stamp: int) -> None:
         with self.opened.source.watching():
             self.opened.container.seek(stamp, stream=self.opened.stream)
-        self._packets = self._demuxed()
+        self._packets = _demuxed(self.opened)
 
-    def _demuxed(self) -> Iterator[Packet[VideoStream]]:
-        with self.opened.source.watching():
-            for packet in self.opened.container.demux(self.opened.stream):
-                self.opened.source.check()
-                yield packet
+
+def _demuxed(opened: Opened) -> Iterator[Packet[VideoStream]]:
+    with opened.source.watching():
+        for packet in opened.container.demux(opened.stream):
+            opened.source.check()
+            yield packet

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from huntaze.pipelines.video.choose import cells_for
 from huntaze.pipelines.video.grid import PICTURE_BOX, SQUARES, Grid, compose, grid_jpeg
 from huntaze.pipelines.video.keyframes import Collector, Progress
 from huntaze.pipelines.video.poster import poster_jpeg
 from huntaze.pipelines.video.probe import Limits, MediaFacts, open_video
+from huntaze.pipelines.video.reader import RangeReader
 from huntaze.pipelines.video.source import Budget, Readable, Source
 from huntaze.pipelines.video.storyboard import Storyboard, storyboard
 
@@ -24,6 +27,18 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How the file was read. way: whole, planned, demand or spooled (see `reader`); local where all is at hand.
+    reason: why it was not planned, where it was not. looked_at: pictures that the cells were chosen from."""
+
+    way: str
+    reason: str
+    bytes: int
+    requests: int
+    looked_at: int
+
+
+@dataclass(frozen=True)
 class Extraction:
     """Everything seen in one video.
 
@@ -33,7 +48,7 @@ class Extraction:
     poster_jpeg: at most 1280 px wide and high; poster_time_s: when it is shown.
     storyboard: sprite and WebVTT.
     damaged: parts of the file did not decode. cut_short: a limit ended the search before every cell was filled.
-    stages: open, frames, grid, encode, in that order.
+    reading: what it took. stages: open, frames, grid, encode, in that order.
     """
 
     facts: MediaFacts
@@ -45,6 +60,7 @@ class Extraction:
     storyboard: Storyboard
     damaged: bool
     cut_short: bool
+    reading: Reading
     stages: tuple[Stage, ...]
 
 
@@ -67,7 +83,7 @@ def extract(
     file: Readable,
     *,
     size_bytes: int,
-    cells: int = 9,
+    cells: int | None = None,
     limits: Limits = _DEFAULT_LIMITS,
     progress: Progress = _ignore,
     sprite_url: str = "storyboard.jpg",
@@ -75,7 +91,7 @@ def extract(
 ) -> Extraction:
     """Look at `file` (seekable, binary, `size_bytes` long) and return what was seen.
 
-    cells: 1, 4, 9 or 16; a video with fewer distinct frames fills fewer.
+    cells: 1, 4, 9 or 16; a video with fewer distinct frames fills fewer. None: by its length, see `choose.cells_for`.
     progress: `progress(fraction 0..1, stage)` with stage "open", "frames", "grid" or "encode", never falling; called
         between frames, so it is the place to stop: what it raises comes out untouched, with the container closed.
     sprite_url: how the storyboard's WebVTT names its sprite.
@@ -84,31 +100,36 @@ def extract(
     Raises MediaError with a code of `errors`; ValueError for another number of cells; whatever reading `file` or
     `progress` raises, in its own type. The file is not closed.
     """
-    if cells not in SQUARES:
+    if cells is not None and cells not in SQUARES:
         raise ValueError(f"cells must be one of {SQUARES}, not {cells}")
     watch = _Stopwatch()
+    fetching = file if isinstance(file, RangeReader) else None
     budget = Budget(limits.decode_seconds, cpu_clock)
     source = Source(file, size_bytes, budget)
     progress(0.0, "open")
     with open_video(source, size_bytes=size_bytes, limits=limits) as opened:
         watch.lap("open")
-        found = Collector(
+        looked = Collector(
             opened,
-            cells,
+            cells or cells_for(opened.facts.duration_s),
             box=PICTURE_BOX,
             poster_width=POSTER_WIDTH,
             limits=limits,
             budget=budget,
             progress=lambda fraction, stage: progress(0.05 + 0.85 * fraction, stage),
+            fetching=fetching,
         ).collect()
-        facts = replace(opened.facts, duration_s=found.duration_s)
+        facts = replace(opened.facts, duration_s=looked.duration_s)
+    found = looked.found
     watch.lap("frames")
     progress(0.92, "grid")
-    grid = compose(found.keyframes)
-    watch.lap("grid")
-    progress(0.95, "encode")
-    strip = storyboard(found.keyframes, duration_s=facts.duration_s, sprite_url=sprite_url)
-    pictures = grid_jpeg(grid), poster_jpeg(found.poster.image)
+    with ThreadPoolExecutor(1, "pictures") as beside:
+        poster = beside.submit(poster_jpeg, found.poster.image)
+        strip = beside.submit(storyboard, found.keyframes, duration_s=facts.duration_s, sprite_url=sprite_url)
+        grid = compose(found.keyframes)
+        watch.lap("grid")
+        progress(0.95, "encode")
+        pictures = grid_jpeg(grid), poster.result(), strip.result()
     watch.lap("encode")
     progress(1.0, "encode")
     return Extraction(
@@ -118,8 +139,15 @@ def extract(
         grid_jpeg=pictures[0],
         poster_jpeg=pictures[1],
         poster_time_s=found.poster.time_s,
-        storyboard=strip,
-        damaged=found.damaged,
-        cut_short=found.cut_short,
+        storyboard=pictures[2],
+        damaged=looked.damaged,
+        cut_short=looked.cut_short,
+        reading=_reading(fetching, looked.looked_at),
         stages=tuple(watch.stages),
     )
+
+
+def _reading(reader: RangeReader | None, looked_at: int) -> Reading:
+    if reader is None:
+        return Reading("local", "", 0, 0, looked_at)
+    return Reading(reader.way, reader.reason, reader.bytes_read, reader.requests, looked_at)

@@ -1,15 +1,24 @@
-"""The pictures found so far: scaled at once, distinct in time, and bounded in memory."""
+"""The pictures found so far: a thumbnail of each at once, the picture itself when it is chosen; bounded in memory."""
 
+from __future__ import annotations  # PyAV's Packet is generic in its stubs only
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import av
+import numpy as np
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
-from huntaze.pipelines.video.poster import quality
+from huntaze.pipelines.video import score
+from huntaze.pipelines.video.choose import choose
+from huntaze.pipelines.video.plan import spread
 from huntaze.pipelines.video.probe import Opened
 from huntaze.pipelines.video.scale import Image, Scaler
+from huntaze.pipelines.video.thumbs import Thumbs
 
-_BETTER = 1.02  # a new poster must beat the old by this much: scaling one is the dear part
+_ROOM = 64 * 1024 * 1024  # of decoded frames that wait to be chosen; those beyond are scaled at once
 
 
 @dataclass(frozen=True)
@@ -30,64 +39,77 @@ class Poster:
     image: Image
 
 
-def spread(times: list[float], count: int) -> list[int]:
-    """Positions of at most `count` of the ascending `times`, ascending and distinct, as even in time as they go.
+@dataclass
+class Look:
+    """One moment that was looked at. thumb: uint8 (36, 64, 3). frame: as decoded, while there is room for it.
+    image: as it goes into a cell. packet: of an I-frame, which can be decoded again. rough: without loop filter."""
 
-    For each middle of `count` equal parts, the nearest that leaves enough for the parts after it.
-    """
-    if len(times) <= count:
-        return list(range(len(times)))
-    first, chosen = 0, []
-    length = times[-1] - times[0]
-    for number in range(count):
-        middle = times[0] + (number + 0.5) * length / count
-        last = len(times) - (count - number)
-        best = min(range(first, last + 1), key=lambda at: abs(times[at] - middle))
-        chosen.append(best)
-        first = best + 1
-    return chosen
+    time_s: float
+    pts: int
+    thumb: Image
+    frame: VideoFrame | None
+    corrupt: bool
+    packet: Packet[VideoStream] | None = None
+    rough: bool = False
+    image: Image | None = None
+
+    def room(self) -> int:
+        return sum(plane.buffer_size for plane in self.frame.planes) if self.frame is not None else 0
 
 
 class Kept:
-    """Collects `Keyframe`s inside `box` (width, height) and one poster at most `poster_width` wide."""
+    """Collects `Look`s; in the end gives `Keyframe`s inside `box` (width, height) and one poster at most
+    `poster_width` wide."""
 
     def __init__(self, opened: Opened, box: tuple[int, int], poster_width: int) -> None:
-        self.poster: Poster | None = None
         self.damaged = False
         self._opened = opened
         self._cells = Scaler(box, opened.orientation, opened.aspect, enlarge=True)
         self._large = Scaler((poster_width, poster_width), opened.orientation, opened.aspect, enlarge=False)
-        self._frames: dict[int, Keyframe] = {}
-        self._best = -1.0
+        self._thumbs = Thumbs()
+        self._looks: dict[int, Look] = {}
+        self._room = _ROOM
+        self._judged: Judged | None = None
         self._gap = self._next = 0.0
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self._looks)
 
-    def frames(self) -> list[Keyframe]:
+    def looks(self) -> list[Look]:
         """All kept, ascending in time."""
-        return [self._frames[pts] for pts in sorted(self._frames)]
+        return [self._looks[pts] for pts in sorted(self._looks)]
 
     def time_of(self, frame: VideoFrame) -> float:
         """Seconds from the first shown frame, never negative."""
-        return max(0.0, float((self._pts(frame) - self._opened.first_pts) * self._opened.time_base))
+        return max(0.0, float((self.pts_of(frame) - self._opened.first_pts) * self._opened.time_base))
 
-    def keep(self, frame: VideoFrame) -> bool:
-        """Scale and keep it. False when that moment is kept already or the frame cannot be scaled."""
-        pts = self._pts(frame)
-        if pts in self._frames:
+    def pts_of(self, frame: VideoFrame) -> int:
+        """Containers without presentation times (some AVI) leave the decoding time, which rises just as well."""
+        if frame.pts is not None:
+            return frame.pts
+        return frame.dts if frame.dts is not None else self._opened.first_pts
+
+    def keep(
+        self,
+        frame: VideoFrame,
+        packet: Packet[VideoStream] | None = None,
+        thumb: Image | None = None,
+        *,
+        rough: bool = False,
+    ) -> bool:
+        """Take it in. False when that moment is kept already or the frame cannot be scaled."""
+        pts = self.pts_of(frame)
+        if pts in self._looks:
             return False
         try:
-            image = self._cells.scale(frame)
-            score = quality(image)
-            if score > self._best * _BETTER:
-                self.poster = Poster(self.time_of(frame), self._large.scale(frame))
-                self._best = score
+            thumb = self._thumbs.of(frame) if thumb is None else thumb
+            look = Look(self.time_of(frame), pts, thumb, frame, frame.is_corrupt, packet, rough)
+            self._hold(look)
         except av.FFmpegError:
             self.damaged = True
             return False
         self.damaged = self.damaged or frame.is_corrupt
-        self._frames[pts] = Keyframe(self.time_of(frame), image, pts)
+        self._looks[pts] = look
         return True
 
     def keep_thinned(self, frame: VideoFrame, most: int) -> bool:
@@ -96,16 +118,102 @@ class Kept:
         if now < self._next or not self.keep(frame):
             return False
         self._next = now + self._gap
-        if len(self._frames) >= most:
-            frames = self.frames()
-            times = [kept.time_s for kept in frames]
-            self._frames = {frames[at].pts: frames[at] for at in spread(times, most // 2)}
+        if len(self._looks) >= most:
+            looks = self.looks()
+            times = [look.time_s for look in looks]
+            stay = spread(times, most // 2)
+            for at in set(range(len(looks))) - set(stay):
+                self._room += looks[at].room()
+            self._looks = {looks[at].pts: looks[at] for at in stay}
+            self._judged = None
             self._gap = (times[-1] - times[0]) / (most // 2)
             self._next = now + self._gap
         return True
 
-    def _pts(self, frame: VideoFrame) -> int:
-        """Containers without presentation times (some AVI) leave the decoding time, which rises just as well."""
-        if frame.pts is not None:
-            return frame.pts
-        return frame.dts if frame.dts is not None else self._opened.first_pts
+    def judged(self) -> Judged:
+        """What the pictures kept so far are worth."""
+        looks = self.looks()
+        if self._judged is None or len(self._judged.times) != len(looks):
+            self._judged = Judged.of(looks)
+        return self._judged
+
+    def finish(self, count: int, again: Callable[[Packet[VideoStream]], VideoFrame | None]) -> Finished | None:
+        """The chosen pictures and the poster; None when nothing is kept that can be scaled.
+
+        again: decodes an I-frame once more, with everything that makes it look well.
+        """
+        looks, judged = self.looks(), self.judged()
+        chosen = choose(judged.times, judged.quality, judged.distances, judged.good, count)
+        keyframes = []
+        for at in chosen:
+            image = self._image(looks[at])
+            if image is not None:
+                keyframes.append(Keyframe(looks[at].time_s, image, looks[at].pts))
+        if not keyframes:
+            return None
+        worth = judged.quality + judged.good
+        best = max(
+            (at for at, look in enumerate(looks) if look.frame is not None or look.packet is not None or at in chosen),
+            key=lambda at: float(worth[at]),
+        )
+        return Finished(tuple(keyframes), self._poster(looks[best], again) or _as_poster(keyframes))
+
+    def _hold(self, look: Look) -> None:
+        needed = look.room()
+        if needed <= self._room:
+            self._room -= needed
+        else:
+            assert look.frame is not None
+            look.image, look.frame = self._cells.scale(look.frame), None
+
+    def _image(self, look: Look) -> Image | None:
+        if look.image is None and look.frame is not None:
+            try:
+                look.image = self._cells.scale(look.frame)
+            except av.FFmpegError:
+                self.damaged = True
+        return look.image
+
+    def _poster(self, look: Look, again: Callable[[Packet[VideoStream]], VideoFrame | None]) -> Poster | None:
+        frame = look.frame
+        if look.packet is not None and (frame is None or look.rough):
+            frame = again(look.packet) or frame
+        try:
+            image = look.image if frame is None else self._large.scale(frame)
+        except av.FFmpegError:
+            return None
+        return None if image is None else Poster(look.time_s, image)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """`score` of the looks, in their order; corrupt ones are not good."""
+
+    times: tuple[float, ...]
+    quality: score.Floats
+    distances: score.Floats
+    good: score.Bools
+
+    @classmethod
+    def of(cls, looks: list[Look]) -> Judged:
+        thumbs = score.stack([look.thumb for look in looks])
+        whole = np.array([not look.corrupt for look in looks], dtype=np.bool_)
+        return cls(
+            tuple(look.time_s for look in looks),
+            score.quality(thumbs),
+            score.distances(thumbs),
+            score.good(thumbs) & whole,
+        )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What goes into the cells, ascending in time, and the poster."""
+
+    keyframes: tuple[Keyframe, ...]
+    poster: Poster
+
+
+def _as_poster(keyframes: list[Keyframe]) -> Poster:
+    middle = keyframes[len(keyframes) // 2]
+    return Poster(middle.time_s, middle.image)

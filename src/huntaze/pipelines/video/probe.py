@@ -200,7 +200,7 @@ def _describe(
     container: InputContainer, stream: VideoStream, source: Source, first: VideoFrame, size_bytes: int, limits: Limits
 ) -> Opened:
     _check_pixels(first.width, first.height, limits)
-    orientation = Orientation.of_frame(first)
+    orientation = _orientation(first)
     aspect = _aspect(stream)
     width, height = display_size(first.width, first.height, aspect, orientation)
     time_base = stream.time_base or Fraction(1, 1000)
@@ -219,6 +219,15 @@ def _describe(
     )
     first_pts = first.pts if first.pts is not None else stream.start_time or 0
     return Opened(container, stream, source, facts, orientation, aspect, time_base, first_pts)
+
+
+def _orientation(first: VideoFrame) -> Orientation:
+    """Asks a small copy: PyAV ties a frame whose side data was read into a circle, and a picture of up to 50 MB would
+    stay until the garbage collector comes by."""
+    try:
+        return Orientation.of_frame(first.reformat(width=16, height=16, interpolation="FAST_BILINEAR", threads=1))
+    except (av.FFmpegError, ValueError):
+        return Orientation.of_frame(first)
 
 
 def _aspect(stream: VideoStream) -> Fraction:

@@ -8,7 +8,7 @@ callback works too, but PyAV then keeps the exception per thread until some late
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -21,10 +21,24 @@ _EINVAL = -22
 
 
 class Readable(Protocol):
-    """What is asked of a file: `io.BytesIO`, an open file and `RangeReader` all do."""
+    """What is asked of a file: `io.BytesIO`, a file opened for reading and `RangeReader` all do.
 
-    def read(self, size: int = -1, /) -> bytes: ...
+    read1: what is at hand, at least one byte before the end and at most `size`.
+    """
+
+    def read1(self, size: int, /) -> bytes: ...
     def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+
+class Fetching(Protocol):
+    """What a file may offer besides, as `RangeReader` does: to fetch what will be read, to come by way of the disk."""
+
+    bytes_read: int
+
+    @property
+    def way(self) -> str: ...
+    def fetch_ahead(self, ranges: Iterable[tuple[int, int]], /) -> None: ...
+    def spool(self, reason: str, /) -> bool: ...
 
 
 class Budget:
@@ -37,6 +51,10 @@ class Budget:
     def __init__(self, seconds: float, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
         self._end = clock() + seconds
+
+    def charge(self, seconds: float) -> None:
+        """Work that another thread did for this file."""
+        self._end -= seconds
 
     def exhausted(self) -> bool:
         return self._clock() > self._end
@@ -61,7 +79,7 @@ class Source:
                 raise media_error(TIMEOUT)
             self._file.seek(self._position)
             # PyAV copies whatever it is given into a buffer of `size`: more would overrun it.
-            data = bytes(self._file.read(size))[:size]
+            data = bytes(self._file.read1(size))[:size]
         except BaseException as failure:
             self.failure = failure
             return b""
