@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -49,6 +50,28 @@ def test_an_object_that_changes_while_it_is_read_is_noticed(store: ObjectStore) 
     assert store.put("a/changing.bin", BODY + b"!", "video/mp4").etag != etag
     with pytest.raises(Transient, match=r"storage\.changed"):
         store.read_range("a/changing.bin", 0, 10, etag=etag)
+
+
+def test_a_stream_is_the_whole_object_in_chunks(store: ObjectStore) -> None:
+    body = BODY * 250  # over two megabytes
+    etag = store.put("a/stream.bin", body, "video/mp4").etag
+    chunks = list(store.stream("a/stream.bin", etag=etag))
+    assert b"".join(chunks) == body
+    assert len(chunks) == 3
+    store.put("a/stream.bin", BODY, "video/mp4")
+    with pytest.raises(Transient, match=r"storage\.changed"):
+        list(store.stream("a/stream.bin", etag=etag))
+    with pytest.raises(NoSuchObject, match="a/nothing"):
+        list(store.stream("a/nothing"))
+
+
+def test_ranges_are_read_by_many_threads_at_once(store: ObjectStore) -> None:
+    etag = store.put("a/ranges.bin", BODY, "video/mp4").etag
+    with ThreadPoolExecutor(8) as pool:
+        parts = list(
+            pool.map(lambda at: store.read_range("a/ranges.bin", at, at + 512, etag=etag), range(0, 10_240, 512))
+        )
+    assert b"".join(parts) == BODY
 
 
 def test_the_store_says_that_it_is_usable(store: ObjectStore) -> None:

@@ -158,6 +158,39 @@ def test_a_fault_of_the_store_is_no_fault_of_the_video(start: Start, sample: byt
         extract_video(ctx, VideoExtract(task_id=task.id))
 
 
+def replacing(objects: MemoryObjectStore, body: bytes, times: int) -> None:
+    """From now on the object is another one right after it was asked for, that many times."""
+    left = iter(range(times))
+
+    def replace(key: str, begin: int, end: int) -> None:
+        if next(left, None) is not None:
+            old, content_type = objects.objects[key]
+            objects.objects[key] = (old + b"\0" if old == body else body, content_type)
+
+    objects.on_read = replace
+
+
+def test_a_video_that_is_replaced_meanwhile_is_begun_again(start: Start, sample: bytes, clients: Clients) -> None:
+    ctx, task = start(sample + bytes(100))
+    assert isinstance(clients.objects, MemoryObjectStore)
+    replacing(clients.objects, sample, times=1)
+    extract_video(ctx, VideoExtract(task_id=task.id))
+    seen = reread(ctx, task)
+    assert seen.reading is not None
+    assert seen.reading["size"] == len(sample)
+    assert (seen.reading["way"], seen.reading["requests"]) == ("whole", 1)
+
+
+def test_a_video_that_is_replaced_again_and_again_fails_with_a_code(
+    start: Start, sample: bytes, clients: Clients
+) -> None:
+    ctx, task = start(sample)
+    assert isinstance(clients.objects, MemoryObjectStore)
+    replacing(clients.objects, sample, times=2)
+    with pytest.raises(MediaError, match=r"media\.changed"):
+        extract_video(ctx, VideoExtract(task_id=task.id))
+
+
 def test_an_answer_that_is_no_report_fails_with_a_code(start: Start, sample: bytes, clients: Clients) -> None:
     model = clients.vision
     assert isinstance(model, ScriptedChatModel)

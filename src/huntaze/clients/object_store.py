@@ -1,12 +1,15 @@
 """The port of the object store, its in-memory twin, and what both promise (tests/clients/test_object_store.py)."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote
 
 from huntaze.pipelines.errors import Permanent, Transient
+
+CHANGED = "storage.changed"
+CHUNK = 1 << 20  # bytes of one piece of a stream
 
 
 class NoSuchObject(Permanent):
@@ -50,6 +53,10 @@ class ObjectStore(Protocol):
         """Bytes [start, end). With an `etag`, raises Transient `storage.changed` if the object is another by now."""
         ...
 
+    def stream(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
+        """The whole object in chunks, by one request. `etag` as in `read_range`; both may be called by many threads."""
+        ...
+
     def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo: ...
 
     def presign_put(self, key: str, size: int, content_type: str, expires_s: int) -> str:
@@ -65,7 +72,7 @@ class ObjectStore(Protocol):
 
 def changed(key: str) -> Transient:
     """The object was replaced while it was read."""
-    return Transient("storage.changed", f"The object {key} changed while it was read.")
+    return Transient(CHANGED, f"The object {key} changed while it was read.")
 
 
 @dataclass
@@ -87,6 +94,11 @@ class MemoryObjectStore:
         if etag is not None and self.head(key).etag != etag:
             raise changed(key)
         return self._get(key)[0][start:end]
+
+    def stream(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
+        size = self.head(key).size
+        for start in range(0, size, CHUNK):
+            yield self.read_range(key, start, min(start + CHUNK, size), etag=etag)
 
     def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo:
         self.objects[key] = (body, content_type)

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from huntaze import tracing
-from huntaze.clients.object_store import NoSuchObject, ObjectInfo, StorageAway, changed
+from huntaze.clients.object_store import CHUNK, NoSuchObject, ObjectInfo, StorageAway, changed
 from huntaze.pipelines.errors import Permanent
 from huntaze.settings import S3Settings
 
@@ -118,6 +118,15 @@ class S3ObjectStore:
             )
             body: bytes = answer["Body"].read()
             return body
+
+    def stream(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
+        condition = {} if etag is None else {"IfMatch": f'"{etag}"'}
+        with self._translated(key):
+            body = self._client.get_object(Bucket=self._bucket, Key=key, **condition)["Body"]
+            try:
+                yield from body.iter_chunks(CHUNK)
+            finally:
+                body.close()
 
     def put(self, key: str, body: bytes, content_type: str) -> ObjectInfo:
         with self._translated(key), self._calling("PutObject"):

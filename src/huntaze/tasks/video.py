@@ -7,12 +7,14 @@ from dataclasses import asdict
 from functools import partial
 
 from huntaze.clients.chat_model import ChatRequest
-from huntaze.clients.object_store import ObjectStore
+from huntaze.clients.object_store import CHANGED, ObjectInfo, ObjectStore
 from huntaze.models import content_store
 from huntaze.models.content import ContentTask
 from huntaze.models.content_store import Extracted
 from huntaze.models.job_args import VideoAnalyze, VideoExtract
 from huntaze.pipelines.errors import Transient
+from huntaze.pipelines.video import errors
+from huntaze.pipelines.video.errors import media_error
 from huntaze.pipelines.video.extract import Extraction, extract
 from huntaze.pipelines.video.grid import layout
 from huntaze.pipelines.video.probe import MediaFacts
@@ -30,18 +32,14 @@ def extract_video(ctx: JobContext, args: VideoExtract) -> None:
     """Ranged reads of the object -> grid, poster, storyboard in the store; then `video.analyze`."""
     with ctx.sessions() as session:
         task, content = content_store.load_task(session, args.task_id)
-    # Looked at anew in each attempt: an object that was replaced since is read as it is now, or not at all.
-    seen = ctx.clients.objects.head(content.object_key)
-    fetch = partial(ctx.clients.objects.read_range, seen.key, etag=seen.etag)
-    reader = RangeReader(fetch, seen.size, budget_bytes=READ_BUDGET_BYTES, deadline=_deadline(READ_SECONDS))
-    found = extract(reader, size_bytes=seen.size, cells=args.cells, progress=ctx.progress)
+    seen, found = _look(ctx, content.object_key, args.cells)
     with ctx.stage("store"):
         artifacts = _store(ctx.clients.objects, task, found)
     extracted = Extracted(
         media={**asdict(found.facts), "damaged": found.damaged, "cut_short": found.cut_short},
         keyframes=[{"cell": cell.index, "time_s": round(cell.time_s, 3)} for cell in found.grid.cells],
         artifacts=artifacts,
-        reading={"bytes": reader.bytes_read, "requests": reader.requests, "size": seen.size},
+        reading={**asdict(found.reading), "size": seen.size},
         size=seen.size,
         etag=seen.etag,
     )
@@ -49,6 +47,26 @@ def extract_video(ctx: JobContext, args: VideoExtract) -> None:
         stored = content_store.save_extraction(finish.session, args.task_id, extracted)
         stored.job_id = finish.enqueue(VideoAnalyze(task_id=args.task_id))
         finish.emit("video.extracted", task.id, {"video_id": str(task.id), "keyframes": extracted.keyframes})
+
+
+def _look(ctx: JobContext, key: str, cells: int | None) -> tuple[ObjectInfo, Extraction]:
+    """Reads the object as it is now. One that is replaced meanwhile is begun again, once.
+
+    Raises MediaError(media.changed) the second time, and what `extract` and the store raise.
+    """
+    objects, deadline = ctx.clients.objects, _deadline(READ_SECONDS)
+    for _ in range(2):
+        seen = objects.head(key)
+        fetch, stream = partial(objects.read_range, key, etag=seen.etag), partial(objects.stream, key, etag=seen.etag)
+        try:
+            with RangeReader(
+                fetch, seen.size, stream=stream, budget_bytes=READ_BUDGET_BYTES, deadline=deadline
+            ) as reader:
+                return seen, extract(reader, size_bytes=seen.size, cells=cells, progress=ctx.progress)
+        except Transient as error:
+            if error.code != CHANGED:
+                raise
+    raise media_error(errors.CHANGED)
 
 
 def _deadline(seconds: float) -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """What can be wrong with a video: a stable code and a sentence for the person who uploaded it.
 
-Every code is permanent: the same bytes fail the same way tomorrow. A fault of the store that holds the bytes is
+Every code is permanent: the same bytes fail the same way tomorrow (`media.changed` is about bytes that do not stay
+the same). A fault of the store that holds the bytes is
 never one of these (see `source.Source`), it keeps its own type and is retried.
 """
 
@@ -17,6 +18,7 @@ TOO_LONG: Final = "media.too_long"
 TIMEOUT: Final = "media.timeout"
 OVER_BUDGET: Final = "media.over_budget"
 NO_FRAMES: Final = "media.no_frames"
+CHANGED: Final = "media.changed"
 
 SENTENCES: Final[dict[str, str]] = {
     EMPTY: "The file is empty. Upload the video again and wait until the upload has finished.",
@@ -37,6 +39,10 @@ SENTENCES: Final[dict[str, str]] = {
     OVER_BUDGET: (
         "Finding pictures in the video needs more of the file than may be read, mostly because it has no index. "
         "Export it as an MP4 with fast start (index in front) and upload that."
+    ),
+    CHANGED: (
+        "The file was replaced while it was looked at, and once more when that was begun again. "
+        "Ask again when the last upload to this place has finished."
     ),
     NO_FRAMES: "The file has a video track, but not one picture of it can be decoded. Export it again and upload that.",
 }
