@@ -21,7 +21,7 @@ def test_a_killed_child_costs_one_attempt_and_leaves_one_analysis(
 ) -> None:
     behind_gate = {"HUNTAZE_S3_ENDPOINT_URL": f"http://127.0.0.1:{gate.port}", "HUNTAZE_AI_BASE_URL": sandbox}
     processes.dispatcher()
-    processes.worker(HUNTAZE_WORKER_LEASE_S="2", **behind_gate)
+    processes.worker(HUNTAZE_WORKER_LEASE_S="600", **behind_gate)  # which nobody waits for: the node has seen it die
     gate.shut()
     task, job = videos.enqueue(sample)
     until(gate.waiting.is_set, "the worker to be in the middle of the video")
@@ -82,3 +82,21 @@ def test_a_killed_dispatcher_is_replaced_by_the_next(
     processes.dispatcher()
     until(lambda: videos.task(task).status == "succeeded", "the video to be analysed")
     assert videos.job(job).attempt == 1, "nothing was lost, so nothing ran twice"
+
+
+def test_a_killed_node_is_missed_when_its_leases_run_out(
+    processes: Processes, videos: Videos, gate: Gate, sandbox: str, sample: Path
+) -> None:
+    behind_gate = {"HUNTAZE_S3_ENDPOINT_URL": f"http://127.0.0.1:{gate.port}", "HUNTAZE_AI_BASE_URL": sandbox}
+    processes.dispatcher()
+    node = processes.worker(HUNTAZE_WORKER_LEASE_S="2", **behind_gate)
+    gate.shut()
+    task, job = videos.enqueue(sample)
+    until(gate.waiting.is_set, "the worker to be in the middle of the video")
+    child = child_pid(videos.job(job).worker)
+    node.kill()
+    os.kill(child, signal.SIGKILL)
+    gate.open()
+    processes.worker(**behind_gate)
+    until(lambda: videos.task(task).status == "succeeded", "the video to be analysed after all", 40)
+    assert (videos.job(job).attempt, videos.job(job).crashes) == (2, 1), processes.logs()

@@ -108,6 +108,18 @@ def test_a_live_lease_is_left_alone(sessions: Sessions) -> None:
         assert job_rescue.rescue(session) == []
 
 
+def test_a_node_ends_the_leases_of_its_dead_processes_only(sessions: Sessions) -> None:
+    dead, alive, other = enqueue(sessions), enqueue(sessions), enqueue(sessions)
+    dispatch(sessions)
+    for job_id, worker in ((dead, "node/12.1"), (alive, "node/123.1"), (other, "nodes/12.1")):
+        claim(sessions, job_id, worker)
+    with sessions.begin() as session:
+        expired = [job_rescue.expire(session, job_id, "node", [123]) for job_id in (dead, alive, other)]
+        assert expired == [True, False, False]
+    with sessions.begin() as session:
+        assert [job.id for job in job_rescue.rescue(session)] == [dead]
+
+
 def test_the_third_crash_shelves(sessions: Sessions) -> None:
     job = running(sessions, lease_s=0)
     for _ in range(2):

@@ -1,6 +1,9 @@
 """The dispatcher's SQL, second half: jobs whose worker is gone."""
 
-from sqlalchemy import func, select, update
+import uuid
+from collections.abc import Iterable
+
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from huntaze.models import job_enqueue, job_store
@@ -23,6 +26,25 @@ def rescue(session: Session, limit: int = 100) -> list[Job]:
     if expired:
         job_enqueue.wake_dispatcher(session)
     return list(expired)
+
+
+_EXPIRE = text("""
+    UPDATE jobs SET lease_until = clock_timestamp()
+    WHERE id = :id AND state = 'running' AND starts_with(worker, :node)
+      AND NOT EXISTS (SELECT FROM unnest(cast(:alive AS text[])) AS process WHERE starts_with(worker, process))
+""")
+
+
+def expire(session: Session, job_id: uuid.UUID, node: str, alive: Iterable[int]) -> bool:
+    """Ends the lease of a job whose process died, as its node has seen: the rescue need not wait for it to run out.
+
+    `alive`: the processes (pids) of the node that live; a job that one of them holds by now is not touched.
+    """
+    given = {"id": job_id, "node": f"{node}/", "alive": [f"{node}/{pid}." for pid in alive]}
+    expired: int = session.execute(_EXPIRE, given).rowcount  # type: ignore[attr-defined]
+    if expired:
+        job_enqueue.wake_dispatcher(session)
+    return expired > 0
 
 
 def _end_crashed(session: Session, job: Job) -> None:

@@ -8,7 +8,7 @@ from celery.beat import Scheduler
 from sqlalchemy import NullPool, create_engine
 
 from huntaze.logs import logger
-from huntaze.models import job_claim, job_store, node_store
+from huntaze.models import job_claim, job_rescue, job_store, node_store
 from huntaze.models.database import KEEPALIVES, DatabaseAway, build_sessions
 from huntaze.models.node_store import Worker
 from huntaze.settings import DatabaseSettings
@@ -46,6 +46,15 @@ class Heartbeat:
         except (ValueError, *DatabaseAway) as error:
             _log.warning("not handed back", job_id=job_id, error=type(error).__name__)
             return False
+
+    def expire(self, job_id: str, alive: list[int]) -> None:
+        """Ends the lease of a job whose process died (`alive`: the pids of those that live); never raises."""
+        try:
+            with self._sessions.begin() as session:
+                expired = job_rescue.expire(session, uuid.UUID(job_id), self._name, alive)
+            _log.warning("a process died under its job", job_id=job_id, expired=expired)
+        except DatabaseAway as error:
+            _log.warning("the lease will run out by itself", job_id=job_id, error=type(error).__name__)
 
     def leave(self) -> None:
         """The last word at an orderly stop; never raises."""

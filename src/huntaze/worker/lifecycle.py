@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import billiard
+from billiard.exceptions import WorkerLostError
 from celery import Celery, signals
 
 from huntaze import logs, tracing
@@ -40,6 +41,10 @@ def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker, m
         # Of a newer deploy than ours: Celery drops the message, the row waits for a worker that knows it.
         _log.warning("unknown kind handed back", job_id=id, kind=name, declined=heartbeat.decline(id))
 
+    def failed(task_id: str, exception: BaseException, **_: Any) -> None:
+        if isinstance(exception, WorkerLostError):  # killed, or crashed
+            heartbeat.expire(task_id, [child.pid for child in billiard.active_children()])
+
     def build(**_: Any) -> None:
         tracing.configure("huntaze-worker")
         app.huntaze_runtime.get()  # before the first job, so that it does not pay for imports and clients
@@ -50,6 +55,7 @@ def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker, m
     keep_logs(settings)
     signals.worker_ready.connect(ready, weak=False)
     signals.task_unknown.connect(unknown, weak=False)
+    signals.task_failure.connect(failed, weak=False)
     signals.worker_shutdown.connect(gone, weak=False)
     signals.worker_shutting_down.connect(begin_grace, weak=False)
     # Sockets opened before a fork would be shared by accident. With threads nothing forks, and that signal is silent.
