@@ -2,11 +2,12 @@
 
 import json
 import socket
-from typing import Any
+from dataclasses import dataclass, replace
 
 import httpx
 from sqlalchemy import text
 
+from benchmarks.rig.cpu import cpu_seconds
 from benchmarks.rig.http_load import Load, Seen
 from benchmarks.rig.http_load import run as send
 from benchmarks.rig.processes import Rig, rig
@@ -17,6 +18,7 @@ from huntaze.models import user_store
 
 RATE = 200.0
 _CONNECTIONS = 16
+_OBJECTS = 50  # that the requests name in turn: requests for the same object wait for one another's commit
 
 
 def main() -> None:
@@ -24,50 +26,57 @@ def main() -> None:
     run(options).print(options)
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """What the load saw, and the core seconds that the API had meanwhile."""
+
+    seen: Seen
+    api_s: float
+
+
 def run(options: Options) -> Report:
-    """At saturation, then at a steady rate. Only the API runs: what it writes stays waiting."""
+    """At a steady rate, then at saturation. Only the API runs: what it writes stays waiting."""
     report, seconds = Report("api"), 6.0 if options.quick else 30.0
-    report.sizes = {"seconds": seconds, "connections": _CONNECTIONS, "steady_rate": RATE}
+    report.sizes = {"seconds": seconds, "connections": _CONNECTIONS, "steady_rate": RATE, "objects": _OBJECTS}
     with rig(s3=True) as stores:
         report.versions = stores.store_versions()
         load = _prepare(stores, seconds)
-        send(Load(**{**load, "seconds": 2.0}))  # connections, caches and plans are made
-        report.note(f"{_CONNECTIONS} connections for {seconds:g} s")
-        saturated = send(Load(**load))
+        send(replace(load, seconds=2.0))  # connections, caches and plans are made
         report.note(f"{RATE:g} requests a second for {seconds:g} s")
-        steady = send(Load(**load, rate=RATE))
-        _check(stores, report, saturated, steady)
+        steady = _measure(stores, replace(load, rate=RATE))
+        report.note(f"{_CONNECTIONS} connections for {seconds:g} s")
+        saturated = _measure(stores, load)
+        _check(stores, report, saturated.seen, steady.seen)
     _add(report, saturated, steady)
     return report
 
 
-def _prepare(stores: Rig, seconds: float) -> dict[str, Any]:
-    """A creator, a key, an object, an API that answers; returns the load's arguments."""
+def _measure(stores: Rig, load: Load) -> _Measured:
+    api = stores.running["api"].pid
+    before = cpu_seconds(api)
+    return _Measured(send(load), cpu_seconds(api) - before)
+
+
+def _prepare(stores: Rig, seconds: float) -> Load:
+    """A creator, a key, objects, an API that answers; returns the load at saturation."""
     objects = S3ObjectStore(stores.settings.s3)
     objects.ensure_bucket()
     with stores.sessions.begin() as session:
         creator = user_store.ensure_user(session, "bench")
         _, key = user_store.create_key(session, creator.id, "bench")
-    object_key = f"creators/{creator.id}/uploads/source.mp4"
-    objects.put(object_key, b"\0" * 4096, "video/mp4")
+    names = [f"creators/{creator.id}/uploads/{n}/source.mp4" for n in range(_OBJECTS)]
+    for name in names:
+        objects.put(name, b"\0" * 4096, "video/mp4")
     objects.close()
     with HeldPort() as port:
         stores.start("api", "huntaze.api", "--port", str(port.number))
         stores.until(lambda: _listens(port.number), "the API", 30)
-    url = f"http://{LOOPBACK}:{port.number}/v1/videos"
-    body = json.dumps({"object_key": object_key})
+    bodies = [json.dumps({"object_key": name}) for name in names]
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    first = httpx.post(url, content=body, headers=headers, trust_env=False)
+    url = f"http://{LOOPBACK}:{port.number}/v1/videos"
+    first = httpx.post(url, content=bodies[0], headers=headers, trust_env=False)
     assert first.status_code == 202, first.text
-    return {
-        "host": LOOPBACK,
-        "port": port.number,
-        "path": "/v1/videos",
-        "key": key,
-        "body": body,
-        "seconds": seconds,
-        "connections": _CONNECTIONS,
-    }
+    return Load(LOOPBACK, port.number, "/v1/videos", key, bodies, seconds, _CONNECTIONS)
 
 
 def _listens(port: int) -> bool:
@@ -87,18 +96,16 @@ def _check(stores: Rig, report: Report, saturated: Seen, steady: Seen) -> None:
             report.note(f"{name}: {count} times {error}")
 
 
-def _add(report: Report, saturated: Seen, steady: Seen) -> None:
-    waits = [1000 * one for one in saturated.latencies]
-    about = f"enqueue, {_CONNECTIONS} connections"
-    report.add("enqueue_per_s", len(waits) / saturated.seconds, "/s", f"{about}: requests")
-    report.add("enqueue_p50_ms", percentile(waits, 0.5), "ms", f"{about}: p50")
-    report.add("enqueue_p99_ms", percentile(waits, 0.99), "ms", f"{about}: p99")
-    waits = [1000 * one for one in steady.latencies]
-    about = f"enqueue, {RATE:g} a second"
-    report.add("steady_per_s", len(waits) / steady.seconds, "/s", f"{about}: answered", f"{RATE:g}")
-    report.add("steady_p50_ms", percentile(waits, 0.5), "ms", f"{about}: p50")
-    report.add("steady_p99_ms", percentile(waits, 0.99), "ms", f"{about}: p99")
-    errors = sum(saturated.errors.values()) + sum(steady.errors.values())
+def _add(report: Report, saturated: _Measured, steady: _Measured) -> None:
+    parts = (("steady", steady, f"{RATE:g} a second"), ("enqueue", saturated, f"{_CONNECTIONS} connections"))
+    for name, measured, about in parts:
+        waits, target = [1000 * one for one in measured.seen.latencies], f"{RATE:g}"
+        report.add(f"{name}_per_s", len(waits) / measured.seen.seconds, "/s", f"enqueue, {about}: answered", target)
+        report.add(f"{name}_p50_ms", percentile(waits, 0.5), "ms", f"enqueue, {about}: p50")
+        report.add(f"{name}_p99_ms", percentile(waits, 0.99), "ms", f"enqueue, {about}: p99")
+        cpu = 1000 * measured.api_s / len(waits)
+        report.add(f"{name}_api_cpu_ms", cpu, "ms", f"enqueue, {about}: CPU of the API, a request")
+    errors = sum(saturated.seen.errors.values()) + sum(steady.seen.errors.values())
     report.add("errors", errors, "", "requests that were not accepted", "0")
 
 

@@ -12,6 +12,9 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from itertools import cycle
+
+import uvloop
 
 _TIMEOUT_S = 30.0
 
@@ -19,13 +22,14 @@ _TIMEOUT_S = 30.0
 @dataclass(frozen=True)
 class Load:
     """What to send. With `rate` (requests a second) an open loop: each request goes out at its time however slow the
-    answers are, and its latency counts from that time. Without one, `connections` ask one after the other."""
+    answers are, and its latency counts from that time. Without one, `connections` ask one after the other. `bodies`
+    take turns."""
 
     host: str
     port: int
     path: str
     key: str
-    body: str
+    bodies: list[str]
     seconds: float
     connections: int = 16
     rate: float | None = None
@@ -57,9 +61,10 @@ class _Generator:
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._errors: Counter[str] = Counter()
         self._latencies: list[float] = []
+        self._bodies = cycle(load.bodies)
         self._head = (
             f"POST {load.path} HTTP/1.1\r\nHost: {load.host}:{load.port}\r\nAuthorization: Bearer {load.key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(load.body)}\r\nIdempotency-Key: "
+            "Content-Type: application/json\r\nIdempotency-Key: "
         )
 
     async def run(self) -> Seen:
@@ -88,12 +93,15 @@ class _Generator:
         await asyncio.gather(*under_way)
 
     async def _request(self, due: float) -> None:
+        body = next(self._bodies)
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 reader, writer = (
                     self._free.pop() if self._free else await asyncio.open_connection(self._load.host, self._load.port)
                 )
-                writer.write(f"{self._head}{os.urandom(16).hex()}\r\n\r\n{self._load.body}".encode())
+                writer.write(
+                    f"{self._head}{os.urandom(16).hex()}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+                )
                 status = await _answer(reader)
         except (OSError, EOFError, TimeoutError) as error:
             self._errors[type(error).__name__] += 1
@@ -113,4 +121,4 @@ async def _answer(reader: asyncio.StreamReader) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(_Generator(Load(**json.load(sys.stdin))).run()))))
+    print(json.dumps(asdict(uvloop.run(_Generator(Load(**json.load(sys.stdin))).run()))))

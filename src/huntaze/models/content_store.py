@@ -9,7 +9,6 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from huntaze.models import event_store
-from huntaze.models.base import new_id
 from huntaze.models.content import Content, ContentTask, TaskStatus
 from huntaze.models.jobs import Job, JobState
 
@@ -42,53 +41,6 @@ def find_contents(
     return {row.id: (row.object_key, row.name) for row in rows}
 
 
-# A content row that is locked by another request for the same object is waited for: both then see the same id.
-_ADD_TASK = text("""
-    WITH confirmed AS (
-        INSERT INTO content (id, creator_id, kind, name, object_key, content_type, size, etag)
-        VALUES (:new_id, :creator_id, 'video', :name, :object_key, :content_type, :size, :etag)
-        ON CONFLICT (object_key) DO UPDATE SET size = excluded.size, etag = excluded.etag
-            WHERE content.creator_id = excluded.creator_id
-        RETURNING id
-    )
-    INSERT INTO content_tasks (id, creator_id, content_id, job_id, status, progress)
-    SELECT :task_id, :creator_id, id, :job_id, 'queued', 0 FROM confirmed
-    RETURNING content_id
-""")
-
-
-def add_task(
-    session: Session,
-    creator_id: uuid.UUID,
-    *,
-    task_id: uuid.UUID,
-    job_id: uuid.UUID,
-    object_key: str,
-    name: str,
-    content_type: str,
-    size: int,
-    etag: str,
-) -> uuid.UUID:
-    """A task on an object that was seen in the store; returns its content's id.
-
-    The content is made if the object came there by other means than an upload. `size` (bytes) and `etag` are the
-    store's; what the creator called it stays as it is.
-    """
-    given = {
-        "new_id": new_id(),
-        "creator_id": creator_id,
-        "task_id": task_id,
-        "job_id": job_id,
-        "object_key": object_key,
-        "name": name,
-        "content_type": content_type,
-        "size": size,
-        "etag": etag,
-    }
-    content_id: uuid.UUID = session.execute(_ADD_TASK, given).scalar_one()
-    return content_id
-
-
 def list_tasks(
     session: Session,
     creator_id: uuid.UUID,
@@ -115,7 +67,7 @@ class Extracted:
     media: Mapping[str, Any]
     keyframes: list[dict[str, Any]]
     artifacts: Mapping[str, str]
-    reading: Mapping[str, int]
+    reading: Mapping[str, Any]
     size: int
     etag: str
 

@@ -86,8 +86,8 @@ def enqueue(
 _COLUMNS = tuple(Job.__table__.columns)
 # Ordered by what may collide, so that two callers with keys in common wait for one another in the same order. One
 # time for all: rows of one call are served in the order of their ids, which is that of the requests.
-_INSERT = text(f"""
-    WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now), made AS (
+MADE = f"""
+    clock AS MATERIALIZED (SELECT clock_timestamp() AS now), made AS (
         INSERT INTO jobs (
             id, kind, args, args_version, queue, priority, flow_key, creator_id, subject_id, parent_id, batch_id,
             trace, state, run_at, ready, dedupe_key, fingerprint, unique_key, unique_until,
@@ -108,8 +108,18 @@ _INSERT = text(f"""
     ), told AS MATERIALIZED (
         SELECT pg_notify('{channels.JOBS}', '') FROM (SELECT FROM made WHERE ready LIMIT 1) AS due
     )
-    SELECT {", ".join(column.name for column in _COLUMNS)} FROM made LEFT JOIN told ON true
+"""  # noqa: S608 - of constants
+_INSERT = text(f"""
+    WITH {MADE} SELECT {", ".join(column.name for column in _COLUMNS)} FROM made LEFT JOIN told ON true
 """).columns(*_COLUMNS)  # noqa: S608 - of constants
+
+
+def rows_of(session: Session, requests: Sequence[NewJob]) -> list[dict[str, Any]]:
+    """What `MADE` inserts: `:rows`, as JSON. For statements that write more than jobs; they have to join `told` to the
+    rows of `made`, or nobody is woken, and a request is not among those whose key is taken."""
+    rows = [_row(request) for request in requests]
+    _name_periods(session, rows)
+    return rows
 
 
 def enqueue_many(session: Session, requests: Sequence[NewJob]) -> list[Enqueued]:
@@ -119,8 +129,7 @@ def enqueue_many(session: Session, requests: Sequence[NewJob]) -> list[Enqueued]
     two such requests in one call the later gets the row of the earlier. Raises KeyReused if the taken key came with
     another `fingerprint`.
     """
-    rows = [_row(request) for request in requests]
-    _name_periods(session, rows)
+    rows = rows_of(session, requests)
     answers: dict[uuid.UUID, Enqueued] = {}
     while left := [row for row in rows if row["id"] not in answers]:
         made = session.scalars(select(Job).from_statement(_INSERT), {"rows": json.dumps(left, default=str)}).all()

@@ -1,5 +1,6 @@
-"""A video that was asked for: content, task and job in one transaction; and where a repeat of the request leads."""
+"""A video that was asked for: content, task and job in one statement; and where a repeat of the request leads."""
 
+import json
 import uuid
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -7,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from huntaze.models import content_store, job_enqueue
+from huntaze.models import job_enqueue, tally
 from huntaze.models.base import new_id
 from huntaze.models.job_args import VideoExtract
-from huntaze.models.job_enqueue import KeyReused
+from huntaze.models.job_enqueue import KeyReused, NewJob
 from huntaze.pipelines.errors import Permanent
 
 
@@ -39,7 +40,7 @@ class WantedVideo:
     """An object that was seen in the store, and what to do with it: now, or at `run_at`."""
 
     seen: SeenObject
-    cells: int
+    cells: int | None
     run_at: datetime | None
 
 
@@ -70,13 +71,30 @@ def _deleted() -> Permanent:
     return Permanent("request.key_reused", "This Idempotency-Key belongs to a video that was deleted.")
 
 
+# One statement, so that a request is one round trip. A content row that is locked by another request for the same
+# object is waited for: both then see the same id. What the creator called the object stays as it is.
+_ACCEPT = text(f"""
+    WITH {job_enqueue.MADE}, confirmed AS (
+        INSERT INTO content (id, creator_id, kind, name, object_key, content_type, size, etag)
+        SELECT :content_id, creator_id, 'video', :name, :object_key, :content_type, :size, :etag FROM made
+        ON CONFLICT (object_key) DO UPDATE SET size = excluded.size, etag = excluded.etag
+            WHERE content.creator_id = excluded.creator_id
+        RETURNING id
+    ), task AS (
+        INSERT INTO content_tasks (id, creator_id, content_id, job_id, status, progress)
+        SELECT subject_id, creator_id, (SELECT id FROM confirmed), id, 'queued', 0 FROM made
+        RETURNING id, content_id, job_id
+    )
+    SELECT task.id, task.content_id, task.job_id FROM task LEFT JOIN told ON true
+""")  # noqa: S608 - of constants
+
+
 def accept(
     session: Session, creator_id: uuid.UUID, video: WantedVideo, dedupe_key: str | None, fingerprint: str
 ) -> Accepted:
     """Writes all there is of a new request; of requests with the same key that come at once, one does."""
     task_id = new_id()
-    enqueued = job_enqueue.enqueue(
-        session,
+    job = NewJob(
         VideoExtract.model_validate({"task_id": task_id, "cells": video.cells}),
         creator_id=creator_id,
         subject_id=task_id,
@@ -84,16 +102,12 @@ def accept(
         dedupe_key=dedupe_key,
         fingerprint=fingerprint,
     )
-    if not enqueued.created:
-        winner = find(session, dedupe_key or "", fingerprint)
-        if winner is None:
-            raise _deleted()
-        return winner
-    content_id = content_store.add_task(
-        session,
-        creator_id,
-        task_id=task_id,
-        job_id=enqueued.job.id,
-        **asdict(video.seen),
-    )
-    return Accepted(task_id, content_id, enqueued.job.id)
+    rows = json.dumps(job_enqueue.rows_of(session, [job]), default=str)
+    made = session.execute(_ACCEPT, {"rows": rows, "content_id": new_id(), **asdict(video.seen)}).one_or_none()
+    if made is not None:
+        tally.note(session, "enqueued", [job.args.kind])
+        return Accepted(made.id, made.content_id, made.job_id)
+    winner = find(session, dedupe_key or "", fingerprint)
+    if winner is None:
+        raise _deleted()
+    return winner

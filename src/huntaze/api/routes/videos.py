@@ -48,7 +48,7 @@ def _accept(services: Services, caller: Caller, body: VideoRequest, dedupe_key: 
         source = source_of(caller, body, content_store.find_contents(session, caller.creator_id, ids) if ids else {})
     # Between two units of work: no connection is held while the store is asked.
     video = WantedVideo(look(services, source), body.cells, body.run_at)
-    with services.sessions.begin() as session:
+    with services.statements.begin() as session:
         return video_requests.accept(session, caller.creator_id, video, dedupe_key, fingerprint)
 
 
