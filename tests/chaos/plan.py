@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from huntaze.models.job_args import JobArgs
 from tests.chaos.kinds import Call, Delayed, Doomed, Flaky, Parent, Poison, Quick, Slow
 
-# kind: share of the jobs. Poison is dear: each takes three processes with it.
+# kind: share of the jobs.
 _SHARES = {
     "quick": 0.43,
     "call": 0.16,
@@ -21,6 +21,10 @@ _SHARES = {
 }
 _CANCELLED = {"slow": 0.2, "delayed": 0.2}  # share by kind; of the others:
 _CANCELLED_ELSE = 0.02
+# What is dear is bounded, so that many jobs take no longer than they must: a slow one holds one of four slots for about
+# a second, and a poison takes three processes with it.
+_POISON_MOST = 12
+_SLOW_A_SECOND = 1.0
 CREATORS = 7
 
 
@@ -73,6 +77,9 @@ def plan_jobs(seed: int, jobs: int, seconds: float) -> list[PlannedJob]:
     if jobs >= 10:  # every kind in every trial, however short
         kinds[: len(_SHARES)] = list(_SHARES)
         dice.shuffle(kinds)
+    for kind, most in (("poison", _POISON_MOST), ("slow", max(20, int(_SLOW_A_SECOND * seconds)))):
+        for number in [number for number, drawn in enumerate(kinds) if drawn == kind][most:]:
+            kinds[number] = "quick"
     for late in range((jobs + 1) // 2, jobs):
         if kinds[late] == "poison":  # three leases run out before it ends: not at the end of the trial
             early = dice.randrange(jobs // 2)
