@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text, update
 
-from huntaze.models import batch_store, job_enqueue, job_store
+from huntaze.models import batch_store, job_cancel, job_enqueue, job_store
 from huntaze.models.batch_store import Counts, Created
 from huntaze.models.batches import Batch
 from huntaze.models.database import Sessions
@@ -188,6 +188,23 @@ def test_cancelling_takes_all_that_live(sessions: Sessions) -> None:
     assert [jobs[id].state for id in ids] == ["succeeded", "running", *["cancelled"] * 3]
     assert jobs[ids[1]].cancel_requested_at is not None
     assert close(sessions) == [], "one still runs"
+
+
+def test_many_are_cancelled_as_one_is(sessions: Sessions, creator: User) -> None:
+    job = NewJob(Noop(), creator_id=creator.id, subject_id=uuid.uuid4())
+    ids = [one.job.id for one in create(sessions, [job] * 3).jobs]
+    with sessions.begin() as session:
+        job_store.cancel(session, ids[0])
+    with sessions.begin() as session:
+        job_cancel.cancel_many(session, ids)
+    with sessions() as session:
+        jobs = [session.get_one(Job, id) for id in ids]
+        events = list(session.scalars(select(Event).order_by(Event.subject_id)))
+    assert [event.subject_id for event in events] == ids, "the first is told once"
+    assert len({(event.type, event.creator_id, str(event.data)) for event in events}) == 1
+    assert {(job.state, job.finished_at is None, job.cancel_requested_at is None) for job in jobs} == {
+        ("cancelled", False, False)
+    }
 
 
 def test_two_dispatchers_close_a_batch_once(sessions: Sessions) -> None:
