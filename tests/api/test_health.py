@@ -79,6 +79,7 @@ def test_without_redis_rows_wait(
         ready = client.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
         assert ready.json()["stores"] == {"postgresql": "ok", "s3": "ok", "redis": "unreachable"}
+        assert client.get("/healthz").status_code == 200
         assert client.post("/v1/videos", json={"content_id": uploaded(client, objects)}).status_code == 202
 
 

@@ -15,12 +15,18 @@ from huntaze.pipelines.errors import Permanent, Transient
 from huntaze.settings import S3Settings, Settings
 
 
-@pytest.fixture(params=["memory", "s3"])
+@pytest.fixture(params=["memory", "s3", "s3, asked once"])
 def store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
     if request.param == "memory":
         yield MemoryObjectStore()
-    else:
-        yield request.getfixturevalue("objects")
+        return
+    several: S3ObjectStore = request.getfixturevalue("objects")
+    if request.param == "s3":
+        yield several
+        return
+    once = S3ObjectStore(request.getfixturevalue("settings").s3, attempts=1)
+    yield once
+    once.close()
 
 
 BODY = bytes(range(256)) * 40
@@ -29,6 +35,8 @@ BODY = bytes(range(256)) * 40
 def test_what_was_put_is_there(store: ObjectStore) -> None:
     put = store.put("a/b.bin", BODY, "video/mp4")
     assert store.head("a/b.bin") == put
+    odd = store.put("a/ü ~+&=%20?#.bin", BODY, "video/quicktime")
+    assert store.head(odd.key) == odd
     assert (put.size, put.content_type) == (len(BODY), "video/mp4")
     assert store.read("a/b.bin") == BODY
 
