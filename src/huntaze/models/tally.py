@@ -18,7 +18,8 @@ def note(session: Session, what: str, kinds: Iterable[str]) -> None:
 
 
 def watch(sessions: Sessions, count: Count) -> None:
-    """Calls `count(what, kind)` for all that the transactions of these sessions noted, after their commit."""
+    """Calls `count(what, kind)` for all that the transactions of these sessions noted, after their commit. To be asked
+    for once: whoever counts takes the notes."""
 
     def committed(session: Session) -> None:
         if not session.in_nested_transaction():  # a savepoint is no commit yet
