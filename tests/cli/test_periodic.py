@@ -134,6 +134,8 @@ def test_a_slot_in_another_zone_is_the_same_slot(run: Run, sessions: Sessions) -
     for slot in ("2026-03-01T10:00Z", "2026-03-01 12:00+02:00", "2026-03-01T10:00"):
         shown(run, "run", "hourly", "--slot", slot)
     assert keys(sessions) == ["hourly@2026-03-01T10:00:00+00:00"]
+    elsewhere = datetime.fromisoformat("2026-03-01T12:00:00+02:00")
+    assert [periodic_store.slot_key("hourly", elsewhere)] == keys(sessions)
 
 
 @pytest.mark.parametrize(

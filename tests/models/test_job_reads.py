@@ -104,6 +104,15 @@ def test_a_search_finds_what_a_look_through_all_finds(
     assert search(sessions, **wanted | bounds | scope) == expected
 
 
+def test_ranges_that_touch_share_no_job(sessions: Sessions, creator: User) -> None:
+    for second in range(3):
+        insert(sessions, Row(JobState.QUEUED, False, None, second, 0, False), creator)
+    every = search(sessions)
+    middle = NOON + timedelta(seconds=1)
+    assert search(sessions, created_after=middle) == every[:2]
+    assert search(sessions, created_before=middle) == every[2:]
+
+
 @pytest.mark.parametrize("hours", [-14, 14])
 def test_no_moment_is_too_far_away(sessions: Sessions, hours: int) -> None:
     zone = timezone(timedelta(hours=hours))

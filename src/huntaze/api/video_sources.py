@@ -30,8 +30,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         pattern=r"^[!-~]{1,200}$",
-        description="makes the request safe to repeat, for at least seven days: printable ASCII, 200 characters at most,"
-        " new for each request",
+        description="makes the request safe to repeat, for seven days at least: printable ASCII, 200 characters at"
+        " most, new for each request",
         examples=["0f6c2f6e-5d1b-4f0e-9c44-1f8f5e7c2a10"],
     ),
 ]
