@@ -86,6 +86,7 @@ def test_what_killed_children_counted_stays_counted(fleet: Processes, ledger: Le
     before, memory, first = scrape(node_port), shared_memory(node), set(children(node))
     assert (started(before, "test.frames"), ended(before, "test.frames", "succeeded")) == (6, 6)
     assert memory > 0, "the figures are found there"
+    assert before["huntaze_worker_slots"] == 2
 
     ledger.ended([ledger.enqueue(Poison())], "the poison to be shelved")
     for child in first & set(children(node)):
@@ -100,6 +101,7 @@ def test_what_killed_children_counted_stays_counted(fleet: Processes, ledger: Le
     assert started(after, "test.poison") == 3, "what a child counted right before its death"
     assert after['huntaze_job_wait_seconds_count{kind="test.poison"}'] == 1, "a lost attempt is no wait"
     assert after.keys() == before.keys(), "nothing is kept of a process that is gone"
+    until(lambda: scrape(node_port)["huntaze_worker_running"] == 0, "no job to be taken for running")
     assert shared_memory(node) == memory
     assert not any(holds_port(child, node_port) for child in children(node)), "the next node gets the port"
     figures = scrape(dispatcher_port)
@@ -111,12 +113,13 @@ def test_what_a_stop_broke_off_is_counted_by_who_takes_it_up(
     fleet: Processes, ledger: Ledger, ports: list[int], tmp_path: Path
 ) -> None:
     fleet.dispatcher()
-    node = fleet.worker("video", HUNTAZE_WORKER_GRACE_S="0.2")
+    node = fleet.worker("video", HUNTAZE_WORKER_GRACE_S="0.2", HUNTAZE_WORKER_METRICS_PORT=str(ports[0]))
     job = ledger.enqueue(Frames(file=tmp_path / "go"))
     running(ledger, job)
+    assert scrape(ports[0])["huntaze_worker_running"] == 1
     node.send_signal(signal.SIGTERM)
     node.wait(10)
-    fleet.worker("video", HUNTAZE_WORKER_METRICS_PORT=str(ports[0]))
+    fleet.worker("video", HUNTAZE_WORKER_METRICS_PORT=str(ports[0]))  # the port is free again
     (tmp_path / "go").touch()
     ledger.ended([job], "the job to be done by the next node")
     until(lambda: ended(scrape(ports[0]), "test.frames", "succeeded"), "it to be counted")

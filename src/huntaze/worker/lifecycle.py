@@ -18,7 +18,7 @@ from huntaze.worker.app import keep_logs
 from huntaze.worker.broker import EVENTS_S
 from huntaze.worker.heartbeat import Heartbeat
 from huntaze.worker.job_metrics import JobMetrics
-from huntaze.worker.metrics import registry_of, serve
+from huntaze.worker.metrics import node_registry, serve
 
 _log = logs.logger(__name__)
 
@@ -28,7 +28,7 @@ def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker, m
     heartbeat = Heartbeat(settings.database, app.huntaze_node, "worker", worker)
 
     def ready(sender: Any, **_: Any) -> None:
-        serve(settings.worker, registry_of(metrics))
+        serve(settings.worker, node_registry(metrics, worker.slots))
         heartbeat.beat()
         sender.timer.call_repeatedly(node_store.HEARTBEAT_S, heartbeat.beat)
         sender.timer.call_repeatedly(EVENTS_S, lambda: sender.event_dispatcher and sender.event_dispatcher.flush())

@@ -41,6 +41,17 @@ def registry_of(jobs: JobMetrics) -> CollectorRegistry:
     return registry
 
 
+def node_registry(jobs: JobMetrics, slots: int) -> CollectorRegistry:
+    """Of a worker node: the counts of its jobs, and how busy it is by what its main process knows."""
+    from celery.worker import state  # the dispatcher and beat start without it
+
+    registry = registry_of(jobs)
+    running = Gauge("huntaze_worker_running", "Jobs that this node works on", registry=registry)
+    running.set_function(lambda: len(state.active_requests))
+    Gauge("huntaze_worker_slots", "Jobs that this node can work on at once", registry=registry).set(slots)
+    return registry
+
+
 class DispatcherMetrics:
     """What a dispatcher counts."""
 
