@@ -84,7 +84,7 @@ def test_many_at_once(api: httpx.Client, creator: User, sessions: Sessions, obje
         assert (content.size, content.etag) == (len(FILE), objects.head(content.object_key).etag)
         assert api.get(video["url"]).json()["status"] == "queued"
         seen.append((content.name, job.args["cells"], job.ready))
-    assert seen == [("1.mp4", 4, True), ("beach.mp4", 9, True), ("0.mp4", 9, False)], "in the order of the request"
+    assert seen == [("1.mp4", 4, True), ("beach.mp4", None, True), ("0.mp4", None, False)], "in the order of the request"
     assert job.run_at == later
     shown = api.get(answer["url"]).json()
     assert (shown["name"], shown["total"], shown["progress"], shown["ended_at"]) == ("summer", 3, 0.0, None)
@@ -110,7 +110,7 @@ def test_a_repeat_gets_the_same_answer(
     keys = put(objects, creator, 20)
     body, key = by_key(keys), {"Idempotency-Key": "k"}
     first = api.post("/v1/batches", json=body, headers=key)
-    explicit = {"name": None, "videos": [video | {"cells": 9, "run_at": None} for video in body["videos"]]}
+    explicit = {"name": None, "videos": [video | {"cells": None, "run_at": None} for video in body["videos"]]}
     repeat = api.post("/v1/batches", json=explicit, headers=key)
     assert (repeat.status_code, repeat.json()) == (202, first.json())
     assert repeat.headers["location"] == first.headers["location"]

@@ -23,7 +23,7 @@ def _group() -> None:
 def inspect(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a video file")],
     to: Annotated[Path, typer.Option("--out", file_okay=False, help="folder for the pictures; made if missing")],
-    cells: Annotated[int, typer.Option(help="pictures on the grid: 1, 4, 9 or 16")] = 9,
+    cells: Annotated[int | None, typer.Option(help="pictures on the grid: 1, 4, 9 or 16; else by length")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Probe FILE, take frames out, lay the grid: pictures in DIR, facts on standard output."""

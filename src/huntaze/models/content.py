@@ -62,7 +62,7 @@ class ContentTask(Base):
     media: Mapped[dict[str, Any] | None]  # facts: container, codec, width, height, duration_s, ...
     keyframes: Mapped[list[dict[str, Any]] | None]  # [{cell, time_s}], in the grid's order
     artifacts: Mapped[dict[str, Any] | None]  # {grid, poster, storyboard, storyboard_vtt}: object keys
-    reading: Mapped[dict[str, Any] | None]  # {bytes, requests, size}: what was read of the object
+    reading: Mapped[dict[str, Any] | None]  # {bytes, requests, size, way, reason, looked_at}
     analysis: Mapped[dict[str, Any] | None]
     usage: Mapped[dict[str, Any] | None]  # {model, sandbox, input_tokens, output_tokens, cost_micro_usd}
     error_code: Mapped[str | None] = mapped_column(String(64))

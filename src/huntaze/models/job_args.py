@@ -26,7 +26,7 @@ class VideoExtract(JobArgs):
     kind: ClassVar[str] = "video.extract"
 
     task_id: uuid.UUID  # the ContentTask
-    cells: Literal[1, 4, 9, 16] = 9
+    cells: Literal[1, 4, 9, 16] | None = None  # None: by the video's length
 
 
 class VideoAnalyze(JobArgs):

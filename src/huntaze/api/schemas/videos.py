@@ -45,7 +45,9 @@ class VideoRequest(Body):
     object_key: Annotated[PrintableText, Field(max_length=512)] | None = Field(
         None, description="of an object that came by other means; starts with `creators/{creator id}/`"
     )
-    cells: Literal[1, 4, 9, 16] = Field(9, description="how many frames the model is shown, on one grid")
+    cells: Literal[1, 4, 9, 16] | None = Field(
+        None, description="how many frames the model is shown, on one grid; by the video's length if not given"
+    )
     run_at: RunAt | None = Field(None, description="not before then: at most 90 days ahead; a past time is now")
 
 
@@ -90,7 +92,8 @@ class Usage(BaseModel):
 
 
 class Reading(BaseModel):
-    """What was read of the object: `bytes` in `requests` ranges, of `size` bytes."""
+    """What was read of the object: `bytes` in `requests` ranges, of `size` bytes. `way` and `reason` tell how:
+    whole, planned by the file's index, on demand, or spooled to disk."""
 
     model_config = ConfigDict(extra="allow")
 
