@@ -19,7 +19,7 @@ from huntaze.api.services import Services
 from huntaze.api.streams import StreamPolicy, Streams
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models import tally
-from huntaze.models.database import build_engine, build_sessions, build_statements
+from huntaze.models.database import build_engine, build_sessions
 from huntaze.settings import Settings
 
 _DESCRIPTION = """
@@ -62,12 +62,13 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
             pool_size=2 * settings.database.pool_size,
             overflow=0,  # here a rush is the normal thing, and to make a connection costs as much as many requests
             application="huntaze-api",
+            isolation_level="AUTOCOMMIT",
         )
         # A client waits for the answer, and a thread with it; the client is the one who tries again.
         objects = S3ObjectStore(settings.s3, read_timeout_s=3, attempts=1)
         probes = Probes(settings, objects)
-        sessions = build_sessions(engine)
-        statements = build_sessions(build_statements(engine))
+        sessions = build_sessions(engine.execution_options(isolation_level="READ COMMITTED"))
+        statements = build_sessions(engine)
         streams.serve_from(sessions)
         metrics.watch_backlog(probes.sessions)
         tally.watch(sessions, metrics.tally)
