@@ -14,7 +14,7 @@ from sqlalchemy import text
 from huntaze.api.app import build_app
 from huntaze.api.services import LOOK_UPS
 from huntaze.clients.s3 import S3ObjectStore
-from huntaze.models import job_claim, job_dispatch, job_enqueue
+from huntaze.models import flow_store, job_claim, job_dispatch, job_enqueue
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.job_dispatch import Turns
@@ -196,11 +196,20 @@ def test_the_backlog_is_read_at_each_scrape(connect: Connect, creator: User, ses
     waiting = scraped()
     assert waiting['huntaze_jobs{queue="default",state="waiting"}'] == 3
     assert 60 <= waiting['huntaze_queue_latency_seconds{queue="default"}'] < 90
+    assert waiting['huntaze_queue_unsent_seconds{queue="default"}'] >= 60
+    for scope, name in (("queue", "default"), ("kind", "noop")):
+        with sessions.begin() as session:
+            flow_store.pause(session, scope, name)
+        assert scraped()['huntaze_queue_latency_seconds{queue="default"}'] == 0, "more workers would not help"
+        with sessions.begin() as session:
+            flow_store.resume(session, scope, name)
     with sessions.begin() as session:
         job_dispatch.take_due(session, "default", 1, {"noop": 1}, Turns())
     queued = scraped()
     assert queued['huntaze_jobs{queue="default",state="queued"}'] == 1
     assert queued['huntaze_queue_latency_seconds{queue="default"}'] >= 60, "it has not started yet"
+    assert queued['huntaze_queue_unsent_seconds{queue="default"}'] < 30
+    assert queued['huntaze_queue_depth{queue="default"}'] >= 2
     with sessions.begin() as session:
         assert job_claim.claim(session, ids[0], "a/1", 30) is not None
     running = scraped()

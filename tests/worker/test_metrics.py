@@ -156,8 +156,8 @@ def test_only_our_kinds_become_labels(jobs: JobMetrics) -> None:
 def test_threads_and_processes_lose_no_count() -> None:
     cells = Cells(1)
 
-    def add(writer_of: Cells) -> None:
-        writer = writer_of.writer()
+    def add(shared: Cells) -> None:
+        writer = shared.writer()
         threads = [threading.Thread(target=lambda: [writer.add((0, 1.0)) for _ in range(500)]) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -165,12 +165,14 @@ def test_threads_and_processes_lose_no_count() -> None:
             thread.join()
 
     add(cells)
-    for place in (0, 1, 0):  # the third follows the first at its place
-        child = billiard.Process(target=add, args=(cells,))
-        child.index = place
-        child.start()
-        child.join()
-    assert cells.totals() == [4 * 4 * 500]
+    for _ in range(2):  # the second two follow the first two at their places
+        pool = [billiard.Process(target=add, args=(cells,)) for _ in range(2)]
+        for place, child in enumerate(pool):
+            child.index = place
+            child.start()
+        for child in pool:
+            child.join()
+    assert cells.totals() == [5 * 4 * 500]
 
 
 def test_a_dispatcher_counts_hints_that_were_sent(settings: Settings) -> None:
@@ -198,3 +200,16 @@ def test_beat_tells_when_it_last_fired(settings: Settings) -> None:
     app.close()
     fired = {key[1] for key in figures(counted.registry) if key[0].startswith("huntaze_beat_last_firing")}
     assert fired == {"event-dispatcher"}
+
+
+def test_each_place_in_a_pool_has_a_row_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that wrote to one row would lose what both count at the same instant."""
+    cells = Cells(1)
+    writers = [cells.writer()]
+    for place in (0, 1, 253):
+        monkeypatch.setattr(billiard.current_process(), "index", place, raising=False)
+        writers.append(cells.writer())
+    for number, writer in enumerate(writers):
+        writer.add((0, 10.0**number))
+    assert [writer._floats[0] for writer in writers] == [1.0, 10.0, 100.0, 1000.0]
+    assert cells.totals() == [1111.0]
