@@ -1,5 +1,6 @@
 """The schedule by hand: what is late is told, a slot runs once, a range is made up for."""
 
+import io
 import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from sqlalchemy import delete, text, update
 
 from huntaze.beat_schedule import SCHEDULE, Entry
-from huntaze.cli import periodic
+from huntaze.cli import output, periodic
 from huntaze.models import job_reads, periodic_store
 from huntaze.models.database import Sessions
 from huntaze.models.jobs import Job, JobState
@@ -65,7 +67,23 @@ def test_an_entry_that_is_on_time_shows_its_last_job_and_next_slot(run: Run, ses
     assert (one["entry"], one["kind"], one["cron"], one["catch_up"]) == ("hourly", "events.place", "0 * * * *", "all")
     assert datetime.fromisoformat(one["next_slot"]) - datetime.fromisoformat(one["last_slot"]) == HOUR
     assert (one["job_state"], one["late_s"]) == ("waiting", None)
-    assert one["job_id"] in run("periodic", "list").stdout
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_narrow_table_leaves_out_what_it_could_only_show_in_part(
+    run: Run, sessions: Sessions, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    clock_at(sessions, this_hour(sessions) - HOUR)
+    fire(sessions, "hourly")
+    [facts] = shown(run, "list")
+    text = io.StringIO()
+    for module in (output, periodic):
+        monkeypatch.setattr(module, "out", Console(file=text, width=width, color_system=None))
+    run("periodic", "list")
+    header, line = text.getvalue().splitlines()
+    assert all(word in line for word in ("hourly", facts["last_slot"][11:16], "waiting", facts["next_slot"][11:16]))
+    assert (facts["job_id"] in line) == ("kind" in header) == (width > 120)
+    assert ("…" in line, facts["job_id"][:8] in line) == (False, width > 120)
 
 
 def test_a_slot_without_a_job_is_late_until_it_has_one(run: Run, sessions: Sessions, objects: object) -> None:

@@ -103,13 +103,14 @@ def list_entries(json: AsJson = False) -> None:
         print_json([asdict(one) for one in found])
         return
     wide = out.width >= WIDE
-    columns = ["entry", *(["kind", "cron", "catch up"] if wide else []), "last slot", "job", "state", "next slot", ""]
+    columns = ["entry", *(["kind", "cron", "catch up"] if wide else []), "last slot"]
+    columns += [*(["job"] if wide else []), "its job is", "next slot", ""]
     rows = [
         (
             one.entry,
             *((one.kind, one.cron, one.catch_up) if wide else ()),
             show_slot(one.last_slot) if one.last_slot else "never",
-            one.job_id if wide else str(one.job_id or "")[:8],
+            *((one.job_id,) if wide else ()),
             one.job_state,
             show_slot(one.next_slot) if one.next_slot else "never",
             f"{rough_length(one.late_s)} late" if one.late_s else "",
