@@ -177,6 +177,19 @@ def test_sixteen_bundles_in_any_order_do_not_block_each_other(sessions: Sessions
         assert sum(race(send)) == len(pages)
 
 
+def test_keys_are_taken_in_the_same_order_by_all(sessions: Sessions) -> None:
+    """Else two callers with two keys in common can wait for one another for good."""
+    letters = random.sample("abcdefghijklmnopqrstuvwxyz", 26)
+    with scrapes(Unique()), sessions.begin() as session:
+        job_enqueue.enqueue_many(session, [NewJob(Noop(), dedupe_key=letter) for letter in letters])
+        job_enqueue.enqueue_many(session, [NewJob(Scrape(url=letter)) for letter in letters])
+        for column in ("dedupe_key", "unique_key"):
+            written = text(f"SELECT {column} FROM jobs WHERE {column} IS NOT NULL ORDER BY ctid")
+            taken = list(session.scalars(written))
+            assert taken == sorted(taken)
+            assert len(taken) == 26
+
+
 def test_sixteen_enqueue_while_jobs_end(sessions: Sessions) -> None:
     """Whoever is told of an existing job was told of one that was live; there are never two."""
 

@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from huntaze.api.schemas.base import Body, ErrorView, PrintableText
 from huntaze.models.content import Content, ContentTask, TaskStatus
@@ -26,7 +26,14 @@ def _in_reach(moment: datetime) -> datetime:
     return max(moment, _EARLIEST).astimezone(UTC)
 
 
-RunAt = Annotated[AwareDatetime, AfterValidator(_in_reach)]
+def _spelled_out(value: object) -> object:
+    """Numbers would be seconds or milliseconds since 1970, whichever is nearer: nobody should have to guess."""
+    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value):
+        raise ValueError("Expected a time with its zone, such as 2026-11-22T10:00:00Z")
+    return value
+
+
+RunAt = Annotated[AwareDatetime, BeforeValidator(_spelled_out), AfterValidator(_in_reach)]
 
 
 class VideoRequest(Body):
