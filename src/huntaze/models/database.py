@@ -31,6 +31,7 @@ def build_engine(
     pool_size: int = 5,
     overflow: int | None = None,
     connect_timeout_s: int = 5,
+    statement_timeout_s: int = 30,
     application: str = "huntaze",
     isolation_level: Literal["READ COMMITTED", "AUTOCOMMIT"] = "READ COMMITTED",
 ) -> Engine:
@@ -38,7 +39,7 @@ def build_engine(
 
     `pool_size` connections are kept; `overflow` more (default: as many again) are made in a rush and closed after it.
 
-    Statements are cut off after 30 s and transactions that sit idle after 60 s, so that one lost client can
+    Statements are cut off after `statement_timeout_s`, transactions that sit idle after 60 s: one lost client can
     neither hold a row lock for good nor keep vacuum from its work.
     """
     engine = create_engine(
@@ -50,7 +51,8 @@ def build_engine(
         connect_args={
             "connect_timeout": connect_timeout_s,
             "application_name": application,
-            "options": "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+            "options": f"-c statement_timeout={1000 * statement_timeout_s} -c idle_in_transaction_session_timeout=60000"
+            " -c timezone=UTC",
             **KEEPALIVES,
         },
     )

@@ -1,15 +1,16 @@
 """Says, every few seconds, that this process is there."""
 
+import os
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from celery import Celery
 from celery.beat import Scheduler
-from sqlalchemy import NullPool, create_engine
 
 from huntaze.logs import logger
 from huntaze.models import job_claim, job_rescue, job_store, node_store
-from huntaze.models.database import KEEPALIVES, DatabaseAway, build_sessions
+from huntaze.models.database import DatabaseAway, build_engine, build_sessions
 from huntaze.models.node_store import Worker
 from huntaze.settings import DatabaseSettings
 
@@ -17,14 +18,15 @@ _log = logger(__name__)
 
 
 class Heartbeat:
-    """One node's voice. A connection a beat: a worker's main process forks, and no child may inherit one."""
+    """One node's voice, on a connection of its own."""
 
     def __init__(self, settings: DatabaseSettings, name: str, process: str, worker: Worker | None = None) -> None:
-        engine = create_engine(
-            settings.sqlalchemy_url,
-            poolclass=NullPool,
-            connect_args={"connect_timeout": 2, "options": "-c statement_timeout=2000", **KEEPALIVES},
+        # A worker's main process waits for these: short timeouts, so that it goes on with its jobs.
+        engine = build_engine(
+            settings.sqlalchemy_url, pool_size=1, connect_timeout_s=2, statement_timeout_s=2, application="huntaze-node"
         )
+        # The main process forks. A child forgets the connection; closing it would end the parent's session.
+        os.register_at_fork(after_in_child=partial(engine.dispose, close=False))
         self._sessions = build_sessions(engine)
         self._name, self._process, self._worker = name, process, worker or Worker()
         self.behind = timedelta()  # how far this node's clock is behind the database's, as of the last beat
