@@ -171,7 +171,9 @@ def _drift(time_s: float, shot: int, size: tuple[int, int]) -> NDArray[np.int16]
     waves, step = _waves[size], int(time_s * 150 * width / 1280)
     x, y = (step + 97 * shot) % width, (step // 3 + 61 * shot) % height
     back = (2 * step + 31 * shot) % width
-    return (waves[y : y + height, x : x + width] + waves[height - y : 2 * height - y, width - back : 2 * width - back]) // 2
+    return (
+        waves[y : y + height, x : x + width] + waves[height - y : 2 * height - y, width - back : 2 * width - back]
+    ) // 2
 
 
 def _disc(luma: NDArray[np.uint8], dice: np.random.Generator, time_s: float, number: int) -> None:

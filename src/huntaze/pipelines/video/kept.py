@@ -3,6 +3,7 @@
 from __future__ import annotations  # PyAV's Packet is generic in its stubs only
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import av
@@ -144,19 +145,16 @@ class Kept:
         """
         looks, judged = self.looks(), self.judged()
         chosen = choose(judged.times, judged.quality, judged.distances, judged.good, count)
-        keyframes = []
-        for at in chosen:
-            image = self._image(looks[at])
-            if image is not None:
-                keyframes.append(Keyframe(looks[at].time_s, image, looks[at].pts))
-        if not keyframes:
+        if not chosen:
             return None
         worth = judged.quality + judged.good
-        best = max(
-            (at for at, look in enumerate(looks) if look.frame is not None or look.packet is not None or at in chosen),
-            key=lambda at: float(worth[at]),
-        )
-        return Finished(tuple(keyframes), self._poster(looks[best], again) or _as_poster(keyframes))
+        large = [at for at, look in enumerate(looks) if look.frame is not None or look.packet is not None] or chosen
+        best = looks[max(large, key=lambda at: float(worth[at]))]
+        with ThreadPoolExecutor(1, "poster") as beside:
+            poster = beside.submit(self._poster, best, again)
+            images = [(looks[at], self._image(looks[at])) for at in chosen]
+        keyframes = [Keyframe(look.time_s, image, look.pts) for look, image in images if image is not None]
+        return Finished(tuple(keyframes), poster.result() or _as_poster(keyframes)) if keyframes else None
 
     def _hold(self, look: Look) -> None:
         needed = look.room()

@@ -9,8 +9,8 @@ from huntaze.pipelines.video.index import Entry
 from huntaze.pipelines.video.pieces import Range
 
 CANDIDATES_MOST = 64
-_CANDIDATES = 16
-_WORK_PIXELS = 16 * 1280 * 720  # decoded without a second thought; smaller pictures, more candidates
+_TO_CHOOSE = 4  # at least so many more than there are cells
+_WORK_PIXELS = 12 * 1280 * 720  # decoded without a second thought; smaller pictures, more candidates
 _LARGE_PIXELS = 1920 * 1088
 _HUGE_PIXELS = 4096 * 2304  # above it no candidate more than there are cells
 _EMPTY = 1 / 8  # of the middle I-frame's size: black, or one colour
@@ -22,7 +22,7 @@ _GUESS_LEAST = 48 * 1024
 
 def candidates(cells: int, pixels: int) -> int:
     """How many I-frames to look at first."""
-    least = cells if pixels > _HUGE_PIXELS else max(cells, _CANDIDATES)
+    least = cells if pixels > _HUGE_PIXELS else cells + _TO_CHOOSE
     return min(max(least, _WORK_PIXELS // max(1, pixels)), CANDIDATES_MOST)
 
 
