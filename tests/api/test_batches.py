@@ -84,7 +84,8 @@ def test_many_at_once(api: httpx.Client, creator: User, sessions: Sessions, obje
         assert (content.size, content.etag) == (len(FILE), objects.head(content.object_key).etag)
         assert api.get(video["url"]).json()["status"] == "queued"
         seen.append((content.name, job.args["cells"], job.ready))
-    assert seen == [("1.mp4", 4, True), ("beach.mp4", None, True), ("0.mp4", None, False)], "in the order of the request"
+    in_order = [("1.mp4", 4, True), ("beach.mp4", None, True), ("0.mp4", None, False)]
+    assert seen == in_order
     assert job.run_at == later
     shown = api.get(answer["url"]).json()
     assert (shown["name"], shown["total"], shown["progress"], shown["ended_at"]) == ("summer", 3, 0.0, None)

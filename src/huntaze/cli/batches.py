@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from huntaze.cli.here import ledger
-from huntaze.cli.output import Failed, print_json, print_table
+from huntaze.cli.output import WIDE, Failed, out, print_json, print_table
 from huntaze.models import batch_store
 from huntaze.models.batches import Batch
 from huntaze.models.jobs import JobState
@@ -32,9 +32,11 @@ def list_batches(
     if json:
         print_json([_facts(batch) for batch in found])
         return
-    rows = [(b.id, b.name, b.total, *(getattr(b, end) for end in _ENDS), _when(b, "ended_at")) for b in found]
-    rows = [(*row, _when(batch, "created_at")) for row, batch in zip(rows, found, strict=True)]
-    columns = ["id", "name", "jobs", *_ENDS, "ended (UTC)", "created (UTC)"]
+    wide = out.width >= WIDE
+    rows = [(batch.id, batch.total, *(getattr(batch, end) for end in _ENDS)) for batch in found]
+    more = [(_when(batch, "ended_at"), _when(batch, "created_at"), batch.name) for batch in found]
+    rows = [(*row, *rest) for row, rest in zip(rows, more, strict=True)] if wide else rows
+    columns = ["id", "jobs", *_ENDS, *(["ended (UTC)", "created (UTC)", "name"] if wide else [])]
     print_table(columns, rows, "there are no such batches")
 
 
