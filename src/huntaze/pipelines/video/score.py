@@ -8,7 +8,7 @@ from huntaze.pipelines.video.thumbs import THUMB
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 _BLACK, _FLAT = 24.0, 5.0  # the 95th percentile of luma; its standard deviation
-_BLURRED = 0.3  # of the middle picture's sharpness
+_BLURRED = 0.25  # of the middle picture's edges
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -25,15 +25,21 @@ def _sharpness(luma: Floats) -> Floats:
     return np.asarray(steps / (luma.std(axis=(1, 2)) + 4.0), dtype=np.float32)
 
 
+def _edges(luma: Floats) -> Floats:
+    """How abrupt steps are, over the contrast: what a picture out of focus loses first."""
+    bends = [np.abs(np.diff(luma, n=2, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2)]
+    return np.asarray((bends[0] + bends[1]) / (luma.std(axis=(1, 2)) + 4.0), dtype=np.float32)
+
+
 def good(thumbs: Image) -> Bools:
     """Which of (n, 36, 64, 3) are neither black nor of one colour nor out of focus beside the others."""
     if not len(thumbs):
         return np.zeros(0, dtype=np.bool_)
     luma = thumbs.astype(np.float32) @ _LUMA
     shown = (np.percentile(luma, 95, axis=(1, 2)) >= _BLACK) & (luma.std(axis=(1, 2)) >= _FLAT)
-    sharp = _sharpness(luma)
-    usual = np.median(sharp[shown]) if shown.any() else 0.0
-    return np.asarray(shown & (sharp >= _BLURRED * usual), dtype=np.bool_)
+    edges = _edges(luma)
+    usual = np.median(edges[shown]) if shown.any() else 0.0
+    return np.asarray(shown & (edges >= _BLURRED * usual), dtype=np.bool_)
 
 
 def quality(thumbs: Image) -> Floats:
@@ -52,8 +58,10 @@ def quality(thumbs: Image) -> Floats:
 
 def distances(thumbs: Image) -> Floats:
     """(n, n), symmetric, 0 to 1: half by what is where, half by the colours there are, which a pan does not change."""
+    if not len(thumbs):
+        return np.zeros((0, 0), dtype=np.float32)
     places = thumbs.reshape(len(thumbs), 9, 4, 16, 4, 3).mean(axis=(2, 4), dtype=np.float32).reshape(len(thumbs), -1)
-    moved = np.abs(places[:, None] - places[None]).mean(axis=2) if len(thumbs) else np.zeros((0, 0), dtype=np.float32)
+    moved = np.abs(places[:, None] - places[None]).mean(axis=2)
     bins = (thumbs >> 6).astype(np.intp) @ np.array([16, 4, 1]) + 64 * np.arange(len(thumbs))[:, None, None]
     counted = np.bincount(bins.ravel(), minlength=64 * len(thumbs)).reshape(-1, 64).astype(np.float32)
     colours = counted / (THUMB[0] * THUMB[1])
