@@ -50,6 +50,13 @@ def noise(number: int) -> NDArray[np.uint8]:
     return np.random.default_rng(number).integers(0, 255, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
 
 
+def busy(number: int) -> NDArray[np.uint8]:
+    """A picture a second, each unlike the others, and in each something that moves: I- and P-frames as in footage."""
+    picture = noise(number // 25)
+    picture[20:44, 30:80] = noise(1000 + number)[20:44, 30:80]
+    return picture
+
+
 @cache
 def film(
     count: int,
@@ -78,6 +85,19 @@ def film(
             film_.mux(stream.encode(VideoFrame.from_ndarray(picture(number), format="rgb24")))
         film_.mux(stream.encode())
     return out.getvalue() if isinstance(out, io.BytesIO) else bytes(out.data)
+
+
+def fast_start(data: bytes) -> bytes:
+    """The same film as an MP4 with its index in front."""
+    with tempfile.TemporaryDirectory() as folder, av.open(io.BytesIO(data)) as source:
+        path = Path(folder) / "film.mp4"
+        with av.open(str(path), "w", options={"movflags": "+faststart"}) as target:
+            stream = target.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    target.mux(packet)
+        return path.read_bytes()
 
 
 @cache
