@@ -41,6 +41,13 @@ def test_what_was_put_is_there(store: ObjectStore) -> None:
     assert store.read("a/b.bin") == BODY
 
 
+def test_the_short_way_to_a_head_takes_any_key(objects: S3ObjectStore, settings: Settings) -> None:
+    odd = objects.put("a/ü ~+&=%20?#.bin", BODY, "video/quicktime")
+    once = S3ObjectStore(settings.s3, attempts=1)
+    assert once._plain_head(odd.key) == odd, "without the client's help"
+    once.close()
+
+
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (100, 300), (10_000, 10_240), (10_200, 99_999), (5, 5)])
 def test_ranges_are_half_open_and_end_with_the_object(store: ObjectStore, start: int, end: int) -> None:
     etag = store.put("a/ranges.bin", BODY, "video/mp4").etag

@@ -11,6 +11,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import URLLib3Session
 
 from huntaze import tracing
 from huntaze.clients.object_store import CHUNK, NoSuchObject, ObjectInfo, StorageAway, changed
@@ -33,12 +34,16 @@ class S3ObjectStore:
         self._region = settings.region
         self._attempts = attempts
         # A session of our own: boto3's module-level default is shared state.
-        self._client = boto3.session.Session().client(
-            "s3",
-            endpoint_url=settings.endpoint_url,
-            region_name=settings.region,
+        session = boto3.session.Session(
             aws_access_key_id=settings.access_key_id,
             aws_secret_access_key=None if secret is None else secret.get_secret_value(),
+            region_name=settings.region,
+        )
+        self._credentials = session.get_credentials()
+        self._http = URLLib3Session(timeout=(3, read_timeout_s), max_pool_connections=32)
+        self._client = session.client(
+            "s3",
+            endpoint_url=settings.endpoint_url,
             config=Config(
                 signature_version="s3v4",
                 connect_timeout=3,
@@ -84,15 +89,15 @@ class S3ObjectStore:
             return self._plain_head(key) or _info(key, self._client.head_object(Bucket=self._bucket, Key=key))
 
     def _plain_head(self, key: str) -> ObjectInfo | None:
-        """A HEAD with the client's credentials and on its connections, but past its machinery, which takes three times
-        as long: the API asks before each video. None: the client has to ask, as the answer was no plain 200, or as
-        more than one attempt is wanted."""
-        credentials = self._client._request_signer._credentials
-        if credentials is None or self._attempts > 1:
+        """A HEAD past the client's machinery, which takes three times as long: the API asks before each video.
+
+        None: the client has to ask, as the answer was no plain 200, or as more than one attempt is wanted.
+        """
+        if self._credentials is None or self._attempts > 1:
             return None
         request = AWSRequest("HEAD", self._address + quote(key, safe="/~"))
-        S3SigV4Auth(credentials.get_frozen_credentials(), "s3", self._client.meta.region_name).add_auth(request)
-        answer = self._client._endpoint.http_session.send(request.prepare())
+        S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._client.meta.region_name).add_auth(request)
+        answer = self._http.send(request.prepare())
         if answer.status_code != 200:
             return None
         return _info(key, {name.replace("-", ""): value for name, value in answer.headers.items()})
@@ -168,6 +173,7 @@ class S3ObjectStore:
 
     def close(self) -> None:
         self._client.close()
+        self._http.close()
 
 
 def _info(key: str, answer: dict[str, Any]) -> ObjectInfo:

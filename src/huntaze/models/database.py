@@ -20,10 +20,6 @@ KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 # The database cannot be reached, or gave up on us: worth waiting for. Any other error is a mistake of ours.
 DatabaseAway = (OperationalError, InterfaceError, PoolTimeout)
 
-# A connection that was in use so lately is not asked whether it still lives: it would be as likely to die under the
-# next statement, and the question costs as much as a short statement does.
-FRESH_S = 0.5
-
 
 def build_engine(
     url: str,
@@ -34,10 +30,14 @@ def build_engine(
     statement_timeout_s: int = 30,
     application: str = "huntaze",
     isolation_level: Literal["READ COMMITTED", "AUTOCOMMIT"] = "READ COMMITTED",
+    scans: bool = True,
 ) -> Engine:
     """An engine on psycopg 3. `url` is `postgresql+psycopg://user:password@host:port/name`.
 
     `pool_size` connections are kept; `overflow` more (default: as many again) are made in a rush and closed after it.
+
+    Without `scans` a statement goes by an index where there is one, whatever the size of the table when it was planned:
+    a plan is kept as long as its connection, and a backlog comes within seconds.
 
     Statements are cut off after `statement_timeout_s`, transactions that sit idle after 60 s: one lost client can
     neither hold a row lock for good nor keep vacuum from its work.
@@ -52,7 +52,7 @@ def build_engine(
             "connect_timeout": connect_timeout_s,
             "application_name": application,
             "options": f"-c statement_timeout={1000 * statement_timeout_s} -c idle_in_transaction_session_timeout=60000"
-            " -c timezone=UTC",
+            f" -c enable_seqscan={'on' if scans else 'off'} -c timezone=UTC",
             **KEEPALIVES,
         },
     )

@@ -82,7 +82,7 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
 
 def _dispatcher(settings: Settings, _: argparse.Namespace) -> int:
     app = build_app(settings)
-    engine = build_engine(settings.database.sqlalchemy_url, pool_size=2, application="huntaze-dispatcher")
+    engine = build_engine(settings.database.sqlalchemy_url, pool_size=2, application="huntaze-dispatcher", scans=False)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
