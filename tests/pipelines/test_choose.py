@@ -49,6 +49,21 @@ def test_the_chosen_are_distinct_in_range_in_order_of_time_and_as_many_as_there_
     assert [times[at] for at in chosen] == sorted(times[at] for at in chosen)
 
 
+@settings(deadline=None)
+@given(
+    seeds=st.lists(st.integers(0, 10_000), min_size=1, max_size=20, unique=True),
+    count=st.integers(1, 16),
+    data=st.data(),
+)
+def test_what_is_not_good_comes_only_when_all_that_is_good_is_in(
+    seeds: list[int], count: int, data: st.DataObject
+) -> None:
+    pictures = stack([scene(seed) for seed in seeds])
+    fine = np.array(data.draw(st.lists(st.booleans(), min_size=len(seeds), max_size=len(seeds))), dtype=np.bool_)
+    chosen = choose([float(at) for at in range(len(seeds))], quality(pictures), distances(pictures), fine, count)
+    assert fine[chosen].sum() == min(count, fine.sum())
+
+
 @settings(deadline=None, max_examples=50)
 @given(seeds=st.lists(st.integers(0, 10_000), min_size=1, max_size=20, unique=True), shuffle=st.randoms())
 def test_the_order_in_which_candidates_come_changes_nothing(seeds: list[int], shuffle: random.Random) -> None:

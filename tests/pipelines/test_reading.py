@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from av.video.frame import VideoFrame
 
 from huntaze.pipelines.video import alone
 from huntaze.pipelines.video.errors import MediaError
@@ -94,8 +95,12 @@ def test_nothing_is_left_behind_not_even_for_the_garbage_collector() -> None:
     class File(io.BytesIO):
         pass
 
+    def frames() -> int:
+        return sum(isinstance(one, VideoFrame) for one in gc.get_objects())
+
     gc.collect()
     gc.disable()
+    before = frames()
     try:
         for data in (films.film(100), films.film(60, gop=1000, rotation=(90, False, False)), films.gif(16)):
             file = File(data)
@@ -103,6 +108,7 @@ def test_nothing_is_left_behind_not_even_for_the_garbage_collector() -> None:
             extract(file, size_bytes=len(data), cells=9)
             del file
             assert gone() is None
+            assert frames() == before
     finally:
         gc.enable()
     assert {thread.name for thread in threading.enumerate() if thread.name.startswith(("frames", "poster"))} == set()
