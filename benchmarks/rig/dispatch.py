@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, text
 
 from benchmarks.rig import backlog
 from benchmarks.rig.processes import Rig
 from benchmarks.rig.report import timed
+from huntaze.models.database import build_engine, build_sessions
 from huntaze.models.job_dispatch import Hint
 from huntaze.worker.dispatcher import Dispatcher
 
@@ -46,7 +47,8 @@ def rounds(rig: Rig, rows: int, flow_keys: int, count: int) -> Rounds:
     with rig.sessions.begin() as session:
         backlog.fill(session, rows, flow_keys)
     backlog.settle(rig)
-    dispatcher, sent = _dispatcher(rig)
+    engine = _engine(rig)
+    dispatcher, sent = _dispatcher(rig, engine)
     found = Rounds()
     for n in range(_WARM_UP + count):
         spent = list[float]()
@@ -58,44 +60,52 @@ def rounds(rig: Rig, rows: int, flow_keys: int, count: int) -> Rounds:
             found.sent.append(len(sent) - before)
         with rig.engine.begin() as connection:
             connection.execute(_DONE)
+    engine.dispose()
     return found
 
 
-def _dispatcher(rig: Rig) -> tuple[Dispatcher, list[Hint]]:
+def _engine(rig: Rig) -> Engine:
+    """As the dispatcher's process builds it."""
+    return build_engine(rig.settings.database.sqlalchemy_url, pool_size=2, scans=False)
+
+
+def _dispatcher(rig: Rig, engine: Engine) -> tuple[Dispatcher, list[Hint]]:
     sent: list[Hint] = []
 
     def send(hints: Sequence[Hint]) -> None:
         sent.extend(hints)
 
-    return Dispatcher(rig.sessions, send, rig.settings.worker, rig.settings.database.libpq_url), sent
+    return Dispatcher(build_sessions(engine), send, rig.settings.worker, rig.settings.database.libpq_url), sent
 
 
 def plans(rig: Rig) -> list[str]:
     """EXPLAIN ANALYZE of each statement of a round on jobs, on what is in the ledger now; changes nothing more."""
-    dispatcher, _ = _dispatcher(rig)
-    with _recorded(rig) as statements:
+    engine = _engine(rig)
+    dispatcher, _ = _dispatcher(rig, engine)
+    with _recorded(engine) as statements:
         dispatcher.round()
     found: list[str] = []
-    with rig.engine.connect() as connection:
+    with engine.connect() as connection:
         cursor = connection.connection.cursor()
         for statement, parameters in statements:
             if "jobs" in statement:
                 cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, SUMMARY) {statement}", parameters)
                 found.append("\n".join([statement.strip(), "", *(row[0] for row in cursor.fetchall())]))
         connection.rollback()
+    engine.dispose()
     return found
 
 
 @contextmanager
-def _recorded(rig: Rig) -> Iterator[list[tuple[str, Any]]]:
+def _recorded(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     """The statements that reach the database meanwhile, as the driver gets them."""
     statements: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
         statements.append((statement, parameters))
 
-    event.listen(rig.engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", note)
     try:
         yield statements
     finally:
-        event.remove(rig.engine, "before_cursor_execute", note)
+        event.remove(engine, "before_cursor_execute", note)
