@@ -177,6 +177,16 @@ def test_a_plan_that_fails_ends_on_the_disk_and_says_why() -> None:
         assert ours.bytes_read == 10 + 8 * 10 + 2000
 
 
+def test_an_index_that_is_spread_over_the_file_ends_on_the_disk() -> None:
+    store = Store(bytes(50_000_000))
+    tactics = Tactics(whole_most=0, head=10, block=10, tail=0)
+    with RangeReader(store.fetch, len(store.data), stream=store.stream, tactics=tactics) as ours:
+        for number in range(10):
+            ours.seek(1_000_000 * number)
+            ours.read(5)
+        assert (ours.way, ours.reason) == ("spooled", "the index is spread over the file: 9 unforeseen requests")
+
+
 def test_an_object_too_large_for_the_disk_is_read_on_demand() -> None:
     store = Store()
     ours = RangeReader(store.fetch, 1000, stream=store.stream, tactics=Tactics(whole_most=0, head=100, spool_most=999))
