@@ -1,8 +1,8 @@
 """How each kind of job is run: data, read by every door."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
@@ -85,12 +85,11 @@ QUEUES: tuple[str, ...] = tuple(sorted({kind.queue for kind in _ALL}))
 MAX_HARD_LIMIT_S = max(kind.hard_limit_s for kind in _ALL)
 
 
-def parse_args(job: Job) -> JobArgs:
-    """The typed arguments of a row.
+def parse_args(kind: str, version: int, written: Mapping[str, Any]) -> JobArgs:
+    """The typed arguments of a row of this `kind`, as its `version` wrote them.
 
     A row of an older version is brought up to this one first. Raises KeyError for a kind that this code does not know
     and pydantic.ValidationError for arguments it cannot read.
     """
-    args = KINDS[job.kind].args
-    written = job.args if job.args_version == args.version else args.upgrade(job.args_version, job.args)
-    return args.model_validate(written)
+    args = KINDS[kind].args
+    return args.model_validate(written if version == args.version else args.upgrade(version, dict(written)))
