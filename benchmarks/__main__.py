@@ -4,10 +4,15 @@ import argparse
 import json
 from collections.abc import Callable
 
-from benchmarks import api, demo, engine
+from benchmarks import api, demo, engine, video
 from benchmarks.rig.report import Options, Report, merged
 
-ALL: dict[str, Callable[[Options], Report]] = {"demo": demo.run, "api": api.run, "engine": engine.run}
+ALL: dict[str, Callable[[Options], Report]] = {
+    "demo": demo.run,
+    "api": api.run,
+    "engine": engine.run,
+    "video": video.run,
+}
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ import sys
 import time
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.peers.video import Spent, ffmpeg_i_frames, ffmpeg_scenes, scene_detect
@@ -25,6 +24,8 @@ PARTS = ("bytes", "local", "remote", "shots", "memory")
 _MONTAGE = Path(__file__).resolve().parents[2] / "shared" / "videos" / "montage_uneven.mp4"
 _SHORT, _LONG = "90s_720p_50mb", "300s_720p"
 _AT = f"{1000 * LATENCY_S:.0f} ms, {BYTES_PER_S / 1e6:.0f} MB/s"
+
+_TACTICS = Tactics()
 
 Contender = Callable[[], Spent]
 
@@ -90,7 +91,9 @@ def _local(report: Report, name: str, path: Path, rounds: int, faster: float, *,
         ("detect", "PySceneDetect, AdaptiveDetector", 100),
     ):
         report.add(f"{name}_{key}_ms", 1000 * slow[key].wall, "ms", f"  {about}")
+        report.add(f"{name}_{key}_cpu_ms", 1000 * slow[key].cpu, "ms", "  CPU")
         report.add(f"{name}_{key}_ratio", slow[key].wall / slow["ours"].wall, "x", "  ours is faster by", f">= {least}")
+        report.add(f"{name}_{key}_cpu_ratio", slow[key].cpu / slow["ours"].cpu, "x", "  and takes less CPU by")
 
 
 def _remote(report: Report, name: str, path: Path, rounds: int) -> None:
@@ -166,10 +169,8 @@ def _ours(path: Path) -> Spent:
     return _timed(look)
 
 
-def _read(store: SlowStore, cells: int, tactics: Tactics | None = None) -> Extraction:
-    with RangeReader(
-        store.fetch, store.size, stream=store.stream, tactics=replace(tactics) if tactics else Tactics()
-    ) as reader:
+def _read(store: SlowStore, cells: int, tactics: Tactics = _TACTICS) -> Extraction:
+    with RangeReader(store.fetch, store.size, stream=store.stream, tactics=tactics) as reader:
         return extract(reader, size_bytes=store.size, cells=cells)
 
 
