@@ -24,6 +24,7 @@ from huntaze.pipelines.video.sample import write_sample
 from huntaze.tasks.context import JobContext
 from huntaze.tasks.video import analyze_video, extract_video
 
+KNOWN = {kind.kind: kind.version for kind in (VideoExtract, VideoAnalyze)}
 ANSWER = {
     "summary": "A clock.",
     "scenes": [{"cell": 2, "description": "hands"}, {"cell": 99, "description": "nowhere"}],
@@ -46,9 +47,9 @@ def clients() -> Clients:
 def claimed(sessions: Sessions, job: Job) -> Job:
     with sessions.begin() as session:
         for queue in ("video", "ai"):
-            job_dispatch.take_due(session, queue, 10, {"video.extract": 1, "video.analyze": 1}, Turns())
+            job_dispatch.take_due(session, queue, 10, KNOWN, Turns())
     with sessions.begin() as session:
-        held = job_claim.claim(session, job.id, "here/1", 60)
+        held = job_claim.claim(session, job.id, "here/1", 60, KNOWN[job.kind])
     assert held is not None
     return held
 

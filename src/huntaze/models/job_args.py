@@ -24,6 +24,7 @@ class VideoExtract(JobArgs):
     """Take frames out of a video and lay them on a grid."""
 
     kind: ClassVar[str] = "video.extract"
+    version: ClassVar[int] = 2  # 1 had no cells by length: its workers cannot read a null
 
     task_id: uuid.UUID  # the ContentTask
     cells: Literal[1, 4, 9, 16] | None = None  # None: by the video's length
