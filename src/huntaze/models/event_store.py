@@ -36,7 +36,10 @@ _PLACE = text("""
 """)
 
 
-def place(session: Session, limit: int = 1000) -> int:
+MOST_AT_ONCE = 1000
+
+
+def place(session: Session, limit: int = MOST_AT_ONCE) -> int:
     """Gives unplaced events the next positions, in the order in which they happened; returns how many.
 
     Events of one subject are ordered by its row lock and the database's clock, whatever the clocks of the nodes say.

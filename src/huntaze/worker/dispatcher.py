@@ -152,8 +152,10 @@ class Dispatcher:
         return promote or board.expired
 
     def _place(self) -> None:
-        with self._sessions.begin() as session:
-            event_store.place(session)
+        more = True
+        while more:
+            with self._sessions.begin() as session:
+                more = event_store.place(session) >= event_store.MOST_AT_ONCE
 
     def _rescue(self) -> None:
         with self._sessions.begin() as session:
@@ -208,7 +210,8 @@ class Dispatcher:
         if self._sentinel is None:
             return
         lost = self._sentinel.gone()
-        for queue, (queued, _) in board.under_way.items():
+        for queue in {*board.queues, *board.under_way}:  # what was sent in this round may be lost as well
+            queued, _ = board.under_way.get(queue, (0, 0))
             # As long as so many lie there, none is lost: workers are busy, or away. More would only pile up.
             if lost or self._sentinel.waiting(queue) < queued:
                 with self._sessions.begin() as session:
