@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from huntaze.pipelines.video.choose import cells_for, choose, shots
-from huntaze.pipelines.video.scale import Image
+from huntaze.pipelines.video.colours import Image
 from huntaze.pipelines.video.score import distances, good, quality, stack
 from huntaze.pipelines.video.thumbs import THUMB
 

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from huntaze.pipelines.video.grid import BAR, CELL, PICTURE_BOX, clock, compose, grid_jpeg, label, layout, shape
+from huntaze.pipelines.video.grid import (
+    BAR,
+    CELL,
+    PICTURE_BOX,
+    canvas_tokens,
+    clock,
+    compose,
+    grid_jpeg,
+    label,
+    layout,
+    shape,
+)
 from huntaze.pipelines.video.kept import Keyframe, spread
 from huntaze.pipelines.video.keyframes import wanted_times
 from huntaze.pipelines.video.poster import poster_jpeg, quality
@@ -72,6 +83,36 @@ def test_the_label_has_its_own_bar_whatever_the_shape_of_the_picture(width: int,
         assert bar.shape[0] == BAR
         assert (bar > 200).any(), "the label is readable"
         assert (bar < 40).mean() > 0.5, "on dark ground"
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens"),
+    [
+        *(((448, 448), 545), ((896, 896), 1329), ((1344, 1344), 2625), ((1792, 1792), 4433)),
+        *(((1344, 896), 1841), ((1344, 756), 1596), ((1000, 1000), 2625)),
+    ],
+)
+def test_what_a_canvas_costs(size: tuple[int, int], tokens: int) -> None:
+    assert canvas_tokens(*size) == tokens
+
+
+@given(width=st.integers(1, 2688), height=st.integers(1, 2688))
+def test_a_canvas_costs_what_its_crops_cost_and_its_padding_nothing(width: int, height: int) -> None:
+    down, across = -(-height // CELL), -(-width // CELL)
+    tokens = canvas_tokens(width, height)
+    assert 273 + 1 < tokens <= 273 + 256 * down * across + 16 * down
+    if width % CELL == height % CELL == 0:
+        assert tokens == 273 + 256 * down * across + 16 * down
+    # Filled up to whole crops in its own shape it is the same picture to the processor.
+    scale = min(across * CELL / width, down * CELL / height)
+    rows, columns = height * scale / 28, width * scale / 28
+    assert (rows - 1) * (columns - 1) + rows - 1 <= tokens - 273 <= (rows + 1) * (columns + 1) + rows + 1
+
+
+@pytest.mark.parametrize("size", [(0, 448), (448, 0), (-448, -448), (448 * 6, 448 * 6 + 1)])
+def test_no_picture_and_one_too_large_have_no_price(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="crops"):
+        canvas_tokens(*size)
 
 
 def test_a_picture_too_large_for_its_cell_is_refused() -> None:

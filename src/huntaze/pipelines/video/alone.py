@@ -20,9 +20,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from huntaze.pipelines.video import errors
+from huntaze.pipelines.video.colours import Image
 from huntaze.pipelines.video.errors import media_error
 from huntaze.pipelines.video.probe import Limits, Opened
-from huntaze.pipelines.video.scale import Image
 from huntaze.pipelines.video.source import Budget
 from huntaze.pipelines.video.thumbs import Thumbs
 
@@ -130,7 +130,7 @@ class Alone:
         context.thread_type, context.thread_count = "NONE", 1
         for name in ("width", "height", "color_range", "color_primaries", "color_trc", "colorspace"):
             setattr(context, name, getattr(like, name))
-        context.options = {"max_pixels": str(self._limits.max_pixels)}
+        context.options = {"max_pixels": str(self._limits.decoder_pixels)}
         if self._rough:
             context.options["skip_loop_filter"] = "all"
         return context

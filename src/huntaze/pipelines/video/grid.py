@@ -13,14 +13,15 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
+from huntaze.pipelines.video.colours import Image
 from huntaze.pipelines.video.kept import Keyframe
-from huntaze.pipelines.video.scale import Image
 
 CELL = 448
 BAR = 36
 GUTTER = 2  # dark line left and right, so that neighbours do not run into one another
 PICTURE_BOX = (CELL - 2 * GUTTER, CELL - BAR)  # the room for the picture, (width, height) in pixels
 SQUARES = (1, 4, 9, 16)
+_CROPS_MOST = 36
 
 _DARK = (16, 16, 16)
 _TEXT = (255, 255, 255)
@@ -110,3 +111,21 @@ def grid_jpeg(grid: Grid) -> bytes:
     out = io.BytesIO()
     PIL.Image.fromarray(grid.image).save(out, "JPEG", quality=88, subsampling=0)
     return out.getvalue()
+
+
+def canvas_tokens(width: int, height: int) -> int:
+    """What a picture of this size costs Phi-4 Multimodal, in tokens.
+
+    Its processor fits the picture into whole crops, keeping its shape, and spends 273 + R*C + R on the R rows and C
+    columns of 28 px that are not padding (processing_phi4mm.py of the model). Raises ValueError for no pixels, and for
+    more than the 36 crops it keeps apart.
+    """
+    down, across = math.ceil(height / CELL), math.ceil(width / CELL)
+    if not 1 <= down * across <= _CROPS_MOST or min(width, height) < 1:
+        raise ValueError(f"a picture of {width}x{height} is not cut into 1 to {_CROPS_MOST} crops")
+    scale = min(across * CELL / width, down * CELL / height)
+    rows, columns = (
+        math.ceil((whole * CELL - (whole * CELL - int(side * scale + 1e-6)) // 14 * 14) / 28)
+        for whole, side in ((down, height), (across, width))
+    )
+    return 273 + rows * columns + rows

@@ -14,9 +14,10 @@ from av.video.stream import VideoStream
 
 from huntaze.pipelines.video import score
 from huntaze.pipelines.video.choose import choose
+from huntaze.pipelines.video.colours import Image
 from huntaze.pipelines.video.plan import spread
 from huntaze.pipelines.video.probe import Opened
-from huntaze.pipelines.video.scale import Image, Scaler
+from huntaze.pipelines.video.scale import Scaler
 from huntaze.pipelines.video.thumbs import Thumbs
 
 _ROOM = 64 * 1024 * 1024  # of decoded frames that wait to be chosen; those beyond are scaled at once
@@ -82,13 +83,13 @@ class Kept:
 
     def time_of(self, frame: VideoFrame) -> float:
         """Seconds from the first shown frame, never negative."""
-        return max(0.0, float((self.pts_of(frame) - self._opened.first_pts) * self._opened.time_base))
+        return float((self.pts_of(frame) - self._opened.first_pts) * self._opened.time_base)
 
     def pts_of(self, frame: VideoFrame) -> int:
-        """Containers without presentation times (some AVI) leave the decoding time, which rises just as well."""
-        if frame.pts is not None:
-            return frame.pts
-        return frame.dts if frame.dts is not None else self._opened.first_pts
+        """Containers without presentation times (some AVI) leave the decoding time, which rises just as well. What lies
+        before the first frame counts as at its time: there is one picture for a time, in files out of order as well."""
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        return self._opened.first_pts if stamp is None else max(stamp, self._opened.first_pts)
 
     def keep(
         self,

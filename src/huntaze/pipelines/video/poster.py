@@ -6,7 +6,7 @@ import math
 import numpy as np
 import PIL.Image
 
-from huntaze.pipelines.video.scale import Image
+from huntaze.pipelines.video.colours import Image
 
 _SAMPLE = 160  # quality is judged on about this many columns
 

@@ -9,24 +9,16 @@ import av
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorTrc
 from av.video.stream import VideoStream
 
 from huntaze.pipelines.video import errors
-from huntaze.pipelines.video.errors import MediaError, media_error
+from huntaze.pipelines.video.colours import is_hdr
+from huntaze.pipelines.video.errors import media_error
+from huntaze.pipelines.video.locks import open_locked, stated_size
 from huntaze.pipelines.video.scale import Orientation, display_size
 from huntaze.pipelines.video.source import Source
 
-# Demuxers that hold moving pictures within one file. Left out on purpose: everything that names other files
-# (hls, concat, dash, image2, sdp, rtsp), the still image pipes, text art (tty, svg) and raw streams without times.
-CONTAINERS = ("mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "flv", "gif", "ogg", "asf", "mxf", "dv", "ivf")
-
-# Matroska, RIFF (AVI), FLV, GIF, Ogg, MPEG program and transport stream, ASF; what QuickTime and MP4 may begin with.
-_SIGNATURES = (b"\x1a\x45\xdf\xa3", b"RIFF", b"FLV", b"GIF8", b"OggS", b"\0\0\1\xba", b"\x47", b"\x30\x26\xb2\x75")
-_MOV_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"}
-
 _PICTURES_BESIDE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-_HDR_TRANSFERS = {int(ColorTrc.SMPTE2084), int(ColorTrc.ARIB_STD_B67)}
 _FIRST_FRAME_PACKETS = 500
 
 
@@ -34,17 +26,25 @@ _FIRST_FRAME_PACKETS = 500
 class Limits:
     """What one file may cost. Each bound has its own code.
 
-    max_bytes: media.too_large. max_duration_s: media.too_long. max_pixels: media.too_large, 8K with some
-    slack, checked before a picture is decoded. decode_seconds: CPU seconds of the whole pass, media.timeout when not
-    one picture came out of it, else the pictures so far. max_frames: most frames decoded on the way to the wanted
-    ones.
+    max_bytes: media.too_large. max_duration_s: media.too_long. max_pixels: media.too_many_pixels, 8K with some
+    slack, checked before a picture is decoded. max_streams: media.too_many_streams. decode_seconds: CPU seconds of the
+    whole pass, media.timeout when not one picture came out of it, else the pictures so far. memory_bytes: what the
+    process may hold beyond what it did before, media.over_memory; pictures of 8K that refer to six others in 10 bit
+    take half of it. max_frames: most frames decoded on the way to the wanted ones.
     """
 
     max_bytes: int = 20 * 10**9
     max_duration_s: float = 6 * 3600.0
     max_pixels: int = 8192 * 4608
+    max_streams: int = 100
     decode_seconds: float = 60.0
+    memory_bytes: int = 1500 * 10**6
     max_frames: int = 20_000
+
+    @property
+    def decoder_pixels(self) -> int:
+        """FFmpeg's own bound, for sizes that only a decoder finds out: it counts padded rows, so it gets some more."""
+        return self.max_pixels * 5 // 4
 
 
 @dataclass(frozen=True)
@@ -86,17 +86,19 @@ class Opened:
 def open_video(source: Source, *, size_bytes: int, limits: Limits) -> Iterator[Opened]:
     """Open, choose the stream, decode its first frame, check every limit; close at the end whatever happens.
 
-    Raises MediaError with media.empty, .too_large, .unreadable, .unsupported_format, .no_video, .too_long,
-    .no_frames or .timeout; a failure of the reader in its own type.
+    Raises MediaError with media.empty, .too_large, .unreadable, .unsupported_format, .no_video, .too_many_streams,
+    .too_many_pixels, .too_long, .no_frames or .timeout; MemoryError; a failure of the reader in its own type.
     """
     if size_bytes <= 0:
         raise media_error(errors.EMPTY)
     if size_bytes > limits.max_bytes:
         raise media_error(errors.TOO_LARGE, size_gb=size_bytes / 1e9, limit_gb=limits.max_bytes / 1e9)
-    container = _open(source, limits)
+    container = open_locked(source, limits.decoder_pixels)
     try:
+        if len(container.streams) > limits.max_streams:
+            raise media_error(errors.TOO_MANY_STREAMS, count=len(container.streams), limit=limits.max_streams)
         stream = _choose_stream(container)
-        _prepare(container, stream, limits)
+        _prepare(container, stream, source, limits)
         with source.watching():
             first = _first_frame(container, stream, source)
         yield _describe(container, stream, source, first, size_bytes, limits)
@@ -109,36 +111,6 @@ def duration_within(duration_s: float, limits: Limits) -> float:
     if duration_s > limits.max_duration_s:
         raise media_error(errors.TOO_LONG, hours=duration_s / 3600, limit_hours=limits.max_duration_s / 3600)
     return duration_s
-
-
-def _refuse_other_files(url: str, flags: int, options: dict[str, str]) -> object:  # noqa: ARG001 -- PyAV's signature
-    raise media_error(errors.UNSUPPORTED_FORMAT)
-
-
-def _open(source: Source, limits: Limits) -> InputContainer:
-    """Three locks, each enough alone: only whitelisted demuxers, no protocol, and a callback that opens nothing."""
-    try:
-        with source.watching():
-            return av.open(
-                source,
-                mode="r",
-                options={"max_pixels": str(limits.max_pixels)},
-                container_options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "none"},
-                metadata_errors="replace",
-                io_open=_refuse_other_files,
-            )
-    except av.FFmpegError as error:
-        # "Invalid argument" is how FFmpeg reports a demuxer that is not on the whitelist, and now and then a file
-        # that ends too early.
-        other_kind = isinstance(error, av.ArgumentError) and not _begins_like_video(source)
-        raise media_error(errors.UNSUPPORTED_FORMAT if other_kind else errors.UNREADABLE) from error
-
-
-def _begins_like_video(source: Source) -> bool:
-    source.seek(0)
-    head = source.read(12)
-    source.check()
-    return head.startswith(_SIGNATURES) or head[4:8] in _MOV_BOXES
 
 
 def _choose_stream(container: InputContainer) -> VideoStream:
@@ -155,21 +127,23 @@ def _choose_stream(container: InputContainer) -> VideoStream:
     )
 
 
-def _prepare(container: InputContainer, stream: VideoStream, limits: Limits) -> None:
-    _check_pixels(stream.width, stream.height, limits)
+def _prepare(container: InputContainer, stream: VideoStream, source: Source, limits: Limits) -> None:
+    here = source.tell()
+    width, height = (stream.width, stream.height) if stream.width else stated_size(source, stream.index)
+    source.seek(here)
+    _check_pixels(width, height, limits)
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
     # One thread: decoding that is abandoned half way must leave no thread behind, and time is counted on this one.
     stream.codec_context.thread_type = "NONE"
     stream.codec_context.thread_count = 1
-    stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
+    stream.codec_context.options = {"max_pixels": str(limits.decoder_pixels)}
 
 
 def _check_pixels(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_pixels:
-        sentence = errors.TOO_MANY_PIXELS.format(width=width, height=height, limit_mp=limits.max_pixels / 1e6)
-        raise MediaError(errors.TOO_LARGE, sentence)
+        raise media_error(errors.TOO_MANY_PIXELS, width=width, height=height, limit_mp=limits.max_pixels / 1e6)
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, source: Source) -> VideoFrame:
@@ -181,11 +155,15 @@ def _first_frame(container: InputContainer, stream: VideoStream, source: Source)
                 break
             try:
                 frames = stream.codec_context.decode(packet if packet.size else None)
+            except av.MemoryError:
+                raise
             except av.FFmpegError:
                 source.check()
                 continue
             if frames:
                 return frames[0]
+    except av.MemoryError:
+        raise
     except (av.FFmpegError, EOFError) as error:
         source.check()
         raise media_error(errors.NO_FRAMES) from error
@@ -215,7 +193,7 @@ def _describe(
         fps=float(stream.average_rate) if stream.average_rate else None,
         has_audio=bool(container.streams.audio),
         size_bytes=size_bytes,
-        hdr=bool({int(first.color_trc), int(stream.color_trc)} & _HDR_TRANSFERS),
+        hdr=is_hdr(first.color_trc),
     )
     first_pts = first.pts if first.pts is not None else stream.start_time or 0
     return Opened(container, stream, source, facts, orientation, aspect, time_base, first_pts)

@@ -5,13 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
-from numpy.typing import NDArray
+from av.video.reformatter import VideoReformatter
 
-Image = NDArray[np.uint8]
-
-_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
-_PAPER = 255  # what shows through transparent pixels
+from huntaze.pipelines.video.colours import Image, reduce
 
 
 @dataclass(frozen=True)
@@ -88,28 +84,4 @@ class Scaler:
         width, height = fit(*shown, *self._box, enlarge=self._enlarge)
         if self._orientation.transpose:
             width, height = height, width
-        alpha = any(component.is_alpha for component in frame.format.components)
-        scaled = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="rgba" if alpha else "rgb24",
-            src_colorspace=_colorspace(frame),
-            interpolation=Interpolation.AREA if width <= frame.width else Interpolation.BICUBIC,
-            threads=1,
-        )
-        pixels = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
-        return self._orientation.apply(_on_paper(pixels) if alpha else pixels)
-
-
-def _colorspace(frame: VideoFrame) -> int | None:
-    """Untagged high definition is BT.709 by every player's rule; swscale would take BT.601 for it."""
-    if frame.colorspace == _UNSPECIFIED and frame.height >= 720:
-        return Colorspace.ITU709
-    return None
-
-
-def _on_paper(rgba: Image) -> Image:
-    alpha = rgba[..., 3:].astype(np.uint16)
-    mixed = (rgba[..., :3] * alpha + _PAPER * (255 - alpha) + 127) // 255
-    return mixed.astype(np.uint8)
+        return self._orientation.apply(reduce(self._reformatter, frame, width, height, fine=True))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from huntaze.pipelines.video.scale import Image
+from huntaze.pipelines.video.colours import Image
 from huntaze.pipelines.video.thumbs import THUMB
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)

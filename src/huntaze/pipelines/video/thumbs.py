@@ -1,10 +1,9 @@
 """The small picture of a frame by which it is judged."""
 
-import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
-from huntaze.pipelines.video.scale import Image
+from huntaze.pipelines.video.colours import Image, reduce
 
 THUMB = (64, 36)  # width, height, whatever the shape of the video
 
@@ -17,7 +16,4 @@ class Thumbs:
 
     def of(self, frame: VideoFrame) -> Image:
         """uint8 (36, 64, 3), as stored: neither turned nor in shape, which no score asks for. Raises av.FFmpegError."""
-        small = self._reformatter.reformat(
-            frame, width=THUMB[0], height=THUMB[1], format="rgb24", interpolation=Interpolation.AREA, threads=1
-        )
-        return np.asarray(small.to_ndarray(), dtype=np.uint8)
+        return reduce(self._reformatter, frame, *THUMB)
