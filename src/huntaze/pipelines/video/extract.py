@@ -14,6 +14,7 @@ from huntaze.pipelines.video.reader import RangeReader
 from huntaze.pipelines.video.source import Budget, Readable, Source
 from huntaze.pipelines.video.storyboard import Storyboard, storyboard
 
+EXTRACTOR_VERSION = 1  # goes up when other pictures come out of the same file: an older look is not reused then
 POSTER_WIDTH = 1280
 _DEFAULT_LIMITS = Limits()
 
