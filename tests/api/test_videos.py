@@ -181,12 +181,13 @@ def test_a_video_before_and_after(api: httpx.Client, creator: User, sessions: Se
     analysed(sessions, answer["id"], creator.id)
     objects.put(f"creators/{creator.id}/artifacts/grid", b"jpeg", "image/jpeg")
     after = api.get(answer["url"]).json()
-    assert (after["status"], after["progress"], after["analysis"]) == ("succeeded", 1.0, {"summary": "A beach."})
+    assert (after["status"], after["progress"], after["analysis"]["summary"]) == ("succeeded", 1.0, "A beach.")
     assert after["keyframes"] == [{"cell": 1, "time_s": 0.0}, {"cell": 2, "time_s": 2.0}]
     assert after["usage"]["sandbox"] is True
     assert after["reading"] == {"bytes": 10, "requests": 2, "size": 18}
     pictures = after["artifacts"]
-    assert set(pictures) == {"grid", "poster", "storyboard", "storyboard_vtt", "expires_at"}
+    names = {"grid", "poster", "poster_webp", "preview", "storyboard", "storyboard_vtt"}
+    assert set(pictures) == {*names, "expires_at"}
     assert httpx.get(pictures["grid"], trust_env=False).content == b"jpeg"
     forged = pictures["grid"].replace("X-Amz-Signature=", "X-Amz-Signature=0")
     assert httpx.get(forged, trust_env=False).status_code == 403

@@ -81,6 +81,16 @@ def test_operators_get_the_traceback(sessions: Sessions, work: Work) -> None:
         assert "ZeroDivisionError: secret detail" in job_store.attempts_of(session, job_id)[0]["error"]
 
 
+def test_the_detail_of_an_error_is_kept_for_operators_alone(sessions: Sessions, work: Work) -> None:
+    error = Permanent("ai.bad_answer", "It could not be used.")
+    error.detail = "what came \0 back"
+    job_id = enqueue(sessions)
+    work(raising(error))
+    with sessions() as session:
+        assert job_store.attempts_of(session, job_id)[0]["error"] == "what came \\0 back"
+    assert read(sessions, job_id).error_message == "It could not be used."
+
+
 def test_a_job_stops_at_the_checkpoint_after_a_cancel(sessions: Sessions, work: Work) -> None:
     job_id = enqueue(sessions)
 

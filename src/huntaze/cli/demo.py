@@ -132,6 +132,11 @@ def _fetch_grid(api: ApiClient, video: dict[str, Any], pictures: Path) -> Path |
     return path
 
 
+def _accounted(usage: dict[str, Any]) -> bool:
+    """Tokens were paid for, or an earlier answer is named in their place."""
+    return bool(usage.get("input_tokens") or usage.get("reused_from"))
+
+
 def _problems(video: dict[str, Any], jobs: list[dict[str, Any]], grid: Path | None, events: list[str]) -> list[str]:
     """What did not run, if anything: each stage is asked for by what only it leaves behind."""
     checks = {
@@ -140,7 +145,7 @@ def _problems(video: dict[str, Any], jobs: list[dict[str, Any]], grid: Path | No
         "no frames were taken out": bool(video["keyframes"]),
         "nothing was read from the store": bool(video["reading"] and video["reading"]["bytes"]),
         "there is no picture of the grid": grid is not None and grid.stat().st_size > 0,
-        "the model's answer was not accounted for": bool(video["usage"] and video["usage"]["input_tokens"]),
+        "the model's answer was not accounted for": _accounted(video["usage"] or {}),
         "the stream did not tell of the analysis": {"job.progress", "video.extracted", "video.analyzed"} <= set(events),
     }
     return [problem for problem, fine in checks.items() if not fine]

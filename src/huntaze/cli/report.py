@@ -1,5 +1,7 @@
 """What `up` and `demo` show a person."""
 
+from typing import Any
+
 from rich.panel import Panel
 from rich.text import Text
 
@@ -30,8 +32,7 @@ def print_facts(facts: DemoFacts) -> None:
         out.print(f"Read      {read:,} bytes from S3: {share}")
     if facts.usage is not None:
         usage = facts.usage
-        cost = f"${usage['cost_micro_usd'] / 1e6:.6f}" + (" (sandbox: nothing was paid)" if usage["sandbox"] else "")
-        out.print(f"Model     {usage['model']}: {usage['input_tokens']} + {usage['output_tokens']} tokens, {cost}")
+        out.print(f"Model     {usage['model']}: {_cost(usage)}", markup=False)
     print_line(f"Job       {facts.job_id}")
     if facts.error is not None:
         return  # what else was not done follows from it
@@ -42,17 +43,46 @@ def print_facts(facts: DemoFacts) -> None:
         out.print(f"Not done: {problem}.", style="red")
 
 
+def _cost(usage: dict[str, Any]) -> str:
+    """What the answer took, and what it was forecast to take at most."""
+    if usage.get("reused"):
+        return "not asked again: the same pictures were analysed before, this cost nothing"
+    cost = f"{usage['input_tokens']} + {usage['output_tokens']} tokens, ${usage['cost_micro_usd'] / 1e6:.6f}"
+    if forecast := usage.get("forecast"):
+        most = f"{forecast['input_tokens']} + {forecast['output_tokens']}, ${forecast['cost_micro_usd'] / 1e6:.6f}"
+        cost += f"; forecast at most {most}"
+    return cost + (" (sandbox: nothing was paid)" if usage["sandbox"] else "")
+
+
 def _print_analysis(facts: DemoFacts) -> None:
     analysis = facts.analysis or {}
     sandbox = bool(facts.usage and facts.usage["sandbox"])
     text = Text()
     text.append(f"{analysis['summary']}\n")
-    text.append(f"Tags: {', '.join(analysis['tags'])}\n", style="dim")
+    text.append(f"Tags: {', '.join(analysis['tags'])}\n\n", style="dim")
     for scene in analysis["scenes"]:
-        text.append(f"#{scene['cell']} {scene['time_s']:6.1f} s  {scene['description']}\n")
+        text.append(f"{'#' + str(scene['cell']):>3} {scene['time_s']:6.1f} s  {scene['description']}\n")
+    text.append("\n")
+    for name, value in _suggestions(analysis):
+        text.append(f"{name:<9}", style="bold")
+        text.append(f" {value}\n")
+    text.rstrip()
     title = "SANDBOX answer: made from pixels, no model has seen this video" if sandbox else "Analysis"
     width = min(out.width, PANEL_COLUMNS)
     out.print(Panel(text, title=title, border_style="yellow" if sandbox else "green", width=width))
+
+
+def _suggestions(analysis: dict[str, Any]) -> list[tuple[str, str]]:
+    """(label, text) of what the model proposes and judges, without what is not there."""
+    cover = analysis.get("cover")
+    rows = [("Cover", f"#{cover['cell']} at {cover['time_s']:.1f} s: {cover['reason']}")] if cover else []
+    rows += [(name, text) for name in ("Titles", "Captions", "Hooks") for text in analysis.get(name.lower(), [])]
+    judged = [f"rated {analysis['content_rating']}", f"confidence {analysis['confidence']:.0%}"]
+    judged += [f"words in {analysis['language']}"] if analysis.get("language") else []
+    rows.append(("Judged", ", ".join(judged)))
+    rows += [("Flags", ", ".join(analysis["safety_flags"]))] if analysis["safety_flags"] else []
+    rows += [("Quality", note) for note in analysis["quality_notes"]] + [("Note", note) for note in analysis["notes"]]
+    return [("" if at and rows[at - 1][0] == name else name, text) for at, (name, text) in enumerate(rows)]
 
 
 def print_urls(fleet: Fleet, flower: str, run: RunDir) -> None:

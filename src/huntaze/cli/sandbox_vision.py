@@ -107,10 +107,8 @@ def answer(picture: Pixels) -> dict[str, Any]:
     colours = list(dict.fromkeys(colour for _, facts in seen for colour in facts["colours"]))
     light = sum(facts["brightness"] for _, facts in seen) / len(seen)
     return {
-        "title": f"Sandbox answer for {len(seen)} pictures",
         "summary": f"SANDBOX: no model has looked at this video. The grid holds {len(seen)} pictures, mean brightness "
         f"{light:.0f} of 255; colours found: {', '.join(colours)}.",
-        "caption": "Sandbox answer, made from pixels.",
         "tags": ["sandbox", *colours],
         "scenes": [
             {
@@ -121,6 +119,9 @@ def answer(picture: Pixels) -> dict[str, Any]:
             for index, facts in seen
         ],
         "cover": {"cell": best[0], "reason": "the sharpest of the pictures, by its pixels"},
+        "titles": [f"Sandbox answer for {len(seen)} pictures", f"Sandbox: mostly {colours[0]}"],
+        "captions": ["Sandbox answer, made from pixels."],
+        "hooks": ["Sandbox: nobody has watched this yet."],
         "language": None,
         "content_rating": "unknown",
         "safety_flags": [],

@@ -41,7 +41,16 @@ class ChatReply:
 class ChatModel(Protocol):
     """Raises Transient (`ai.unavailable`, `ai.rate_limited`) and Permanent (`ai.refused`, `ai.content_filter`)."""
 
+    @property
+    def identity(self) -> str:
+        """Which model is asked, and where: equal for two that would answer alike."""
+        ...
+
     def complete(self, request: ChatRequest) -> ChatReply: ...
+
+    def price(self, input_tokens: int, output_tokens: int) -> int:
+        """Micro-USD for so many tokens, rounded up."""
+        ...
 
 
 @dataclass
@@ -49,9 +58,13 @@ class ScriptedChatModel:
     """The twin: answers what it was told to."""
 
     answer: Callable[[ChatRequest], str]
+    identity: str = "scripted"
 
     def complete(self, request: ChatRequest) -> ChatReply:
-        return ChatReply(self.answer(request), "scripted", 100, 10, 12, sandbox=True)
+        return ChatReply(self.answer(request), "scripted", 100, 10, self.price(100, 10), sandbox=True)
+
+    def price(self, input_tokens: int, output_tokens: int) -> int:
+        return -(-(80_000 * input_tokens + 320_000 * output_tokens) // 1_000_000)
 
 
 class HttpChatModel:
@@ -63,6 +76,10 @@ class HttpChatModel:
         self._headers = {} if key is None else {"api-key": key, "Authorization": f"Bearer {key}"}
         timeout = httpx.Timeout(settings.timeout_s, connect=5.0)
         self._http = http or httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False)
+
+    @property
+    def identity(self) -> str:
+        return f"{self._settings.model} at {self._settings.base_url}"
 
     def complete(self, request: ChatRequest) -> ChatReply:
         url = f"{self._settings.base_url.rstrip('/')}/chat/completions"
@@ -101,9 +118,9 @@ class HttpChatModel:
             raise Transient("ai.bad_response", "The model's server answered in a form that is not known.") from error
         if choice.get("finish_reason") == "content_filter":
             raise Permanent("ai.content_filter", "The model's provider withheld the answer (content filter).")
-        return ChatReply(text, model, sent, got, self._cost(sent, got), sandbox=model.startswith("sandbox-"))
+        return ChatReply(text, model, sent, got, self.price(sent, got), sandbox=model.startswith("sandbox-"))
 
-    def _cost(self, input_tokens: int, output_tokens: int) -> int:
+    def price(self, input_tokens: int, output_tokens: int) -> int:
         prices = self._settings
         total = input_tokens * prices.input_micro_usd_per_million + output_tokens * prices.output_micro_usd_per_million
         return -(-total // 1_000_000)

@@ -5,7 +5,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from huntaze.models.base import Base, new_id
@@ -51,6 +51,7 @@ class ContentTask(Base):
         CheckConstraint("status <> 'succeeded' OR analysis IS NOT NULL", name="succeeded_has_analysis"),
         CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="failed_has_code"),
         Index(None, "creator_id", "id"),
+        Index(None, "creator_id", "analysis_key", postgresql_where=text("analysis_key IS NOT NULL")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -61,10 +62,12 @@ class ContentTask(Base):
     progress: Mapped[float] = mapped_column(default=0.0)  # 0..1 over both jobs
     media: Mapped[dict[str, Any] | None]  # facts: container, codec, width, height, duration_s, ...
     keyframes: Mapped[list[dict[str, Any]] | None]  # [{cell, time_s}], in the grid's order
-    artifacts: Mapped[dict[str, Any] | None]  # {grid, poster, storyboard, storyboard_vtt}: object keys
+    artifacts: Mapped[dict[str, Any] | None]  # {grid, poster, poster_webp, preview, storyboard, ...}: object keys
     reading: Mapped[dict[str, Any] | None]  # {bytes, requests, size, way, reason, looked_at}
     analysis: Mapped[dict[str, Any] | None]
-    usage: Mapped[dict[str, Any] | None]  # {model, sandbox, input_tokens, output_tokens, cost_micro_usd}
+    usage: Mapped[dict[str, Any] | None]  # {model, sandbox, calls, input_tokens, output_tokens, cost_micro_usd, ...}
+    extract_key: Mapped[str | None] = mapped_column(String(64))  # of the bytes and the way of looking that made this
+    analysis_key: Mapped[str | None] = mapped_column(String(64))  # of the question that `analysis` answers
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

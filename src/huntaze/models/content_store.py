@@ -70,6 +70,19 @@ class Extracted:
     reading: Mapping[str, Any]
     size: int
     etag: str
+    key: str | None = None  # equal for the same bytes, looked at in the same way
+
+
+_EXTRACTED = text("""
+    SELECT media, keyframes, artifacts, reading FROM content_tasks
+    WHERE content_id = :content_id AND extract_key = :key AND artifacts IS NOT NULL ORDER BY id LIMIT 1
+""")
+
+
+def find_extraction(session: Session, content_id: uuid.UUID, key: str, size: int, etag: str) -> Extracted | None:
+    """What an earlier task took out of the same bytes of this content, in the same way; `key` is of size and etag."""
+    row = session.execute(_EXTRACTED, {"content_id": content_id, "key": key}).one_or_none()
+    return None if row is None else Extracted(**row._mapping, size=size, etag=etag, key=key)
 
 
 def save_extraction(session: Session, task_id: uuid.UUID, extracted: Extracted) -> ContentTask:
@@ -80,15 +93,44 @@ def save_extraction(session: Session, task_id: uuid.UUID, extracted: Extracted) 
     task.status = TaskStatus.PROCESSING
     task.media, task.keyframes = dict(extracted.media), extracted.keyframes
     task.artifacts, task.reading = dict(extracted.artifacts), dict(extracted.reading)
+    task.extract_key = extracted.key
     task.progress = _SHARE["video.analyze"][0]
     return task
 
 
-def save_analysis(session: Session, task_id: uuid.UUID, analysis: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
-    """Stores the report and what it cost, and tells the creator."""
+@dataclass(frozen=True)
+class Analysed:
+    """An analysis that is there, and what it took."""
+
+    task_id: uuid.UUID
+    analysis: dict[str, Any]
+    usage: dict[str, Any]
+
+
+# The first of its key: the one that was paid for.
+_ANALYSED = text("""
+    SELECT id, analysis, usage FROM content_tasks
+    WHERE creator_id = :creator_id AND analysis_key = :key AND status = 'succeeded' ORDER BY id LIMIT 1
+""")
+
+
+def find_analysis(session: Session, creator_id: uuid.UUID, key: str) -> Analysed | None:
+    """What this creator was told when the same was asked before. Another creator's answers are never looked at."""
+    row = session.execute(_ANALYSED, {"creator_id": creator_id, "key": key}).one_or_none()
+    return None if row is None else Analysed(row.id, row.analysis, row.usage)
+
+
+def save_analysis(
+    session: Session,
+    task_id: uuid.UUID,
+    analysis: Mapping[str, Any],
+    usage: Mapping[str, Any],
+    key: str | None = None,
+) -> None:
+    """Stores the report and what it cost, and tells the creator. `key`: of the question, to find the answer again."""
     task = session.get_one(ContentTask, task_id, with_for_update=True)
     task.status, task.progress = TaskStatus.SUCCEEDED, 1.0
-    task.analysis, task.usage = dict(analysis), dict(usage)
+    task.analysis, task.usage, task.analysis_key = dict(analysis), dict(usage), key
     task.error_code = task.error_message = None
     session.flush()
     data = {"video_id": str(task.id), "content_id": str(task.content_id), "summary": analysis.get("summary")}

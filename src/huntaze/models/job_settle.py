@@ -51,7 +51,7 @@ def _end_attempt(session: Session, job: Job, outcome: AttemptOutcome, **values: 
 
 @dataclass(frozen=True)
 class AttemptEnd:
-    """What is kept of an attempt. `stages`: [{name, seconds}]; `trace`: for operators, may be a traceback."""
+    """What is kept of an attempt. `stages`: [{name, seconds}]; `trace`: for operators, a traceback or a detail."""
 
     stages: list[dict[str, Any]]
     error_code: str | None = None

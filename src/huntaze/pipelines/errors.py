@@ -9,8 +9,11 @@ class HuntazeError(Exception):
     """A failure that somebody foresaw.
 
     `code` is stable, dotted and meant for programs (`media.no_video`); `message` is a sentence for people that
-    holds no secret, no stack and no address of ours.
+    holds no secret, no stack and no address of ours. `detail`, where there is one, is for operators' eyes alone: it is
+    kept with the attempt and shown to no creator.
     """
+
+    detail: str | None = None
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")

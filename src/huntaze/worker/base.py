@@ -135,7 +135,8 @@ def _settle(runtime: Runtime, ctx: JobContext, error: Exception) -> Settled:
             if ctx.lease.lost:
                 raise LeaseLost(f"job {ctx.job.id}: the database stayed away") from None
             threading.Event().wait(_SETTLE_AGAIN_S)
-    _log.warning("job not done", state=job.state, error=end.error_code, detail=end.error_message, trace=end.trace)
+    trace = None if isinstance(error, HuntazeError) else end.trace  # what was foreseen is told by its sentence
+    _log.warning("job not done", state=job.state, error=end.error_code, detail=end.error_message, trace=trace)
     return Settled(job.state, _outcome(error, job), job.error_code, job.error_message, job.run_at)
 
 
@@ -165,7 +166,7 @@ def _outcome(error: Exception, job: Job) -> AttemptOutcome:
 def _end(ctx: JobContext, error: Exception) -> AttemptEnd:
     """The attempt's record. An error that nobody foresaw is told to the creator without its insides."""
     if isinstance(error, HuntazeError):
-        return AttemptEnd(ctx.stages, error.code, error.message)
+        return AttemptEnd(ctx.stages, error.code, error.message, error.detail)
     if isinstance(error, CancelRequested | Snooze):
         return AttemptEnd(ctx.stages)
     trace = "".join(traceback.format_exception(error))[-20_000:]

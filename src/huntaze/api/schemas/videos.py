@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from huntaze.api.schemas.base import Body, ErrorView, PrintableText
 from huntaze.models.content import Content, ContentTask, TaskStatus
 from huntaze.models.video_requests import Accepted
+from huntaze.pipelines.video.report import Report
 
 _ID = "01980a52-03c7-7d02-a1b5-52d1c0e8f3aa"
 _CONTENT = "01980a4e-7c1e-7b7a-9f43-0c7f3a6d2b11"
@@ -86,6 +87,14 @@ class Keyframe(BaseModel):
     time_s: float = Field(description="seconds from the start of the video")
 
 
+class Forecast(BaseModel):
+    """Worked out before the model is asked. Output tokens are the most that the answer may have."""
+
+    input_tokens: int
+    output_tokens: int
+    cost_micro_usd: int
+
+
 class Usage(BaseModel):
     """What the model's answer took. `sandbox`: no model was asked, the analysis is made up from pixels."""
 
@@ -93,9 +102,13 @@ class Usage(BaseModel):
 
     model: str
     sandbox: bool
+    calls: int = Field(1, description="2 where the first answer could not be used; 0 if reused")
     input_tokens: int
     output_tokens: int
-    cost_micro_usd: int = Field(description="millionths of a US dollar")
+    cost_micro_usd: int = Field(description="millionths of a US dollar, of all calls")
+    reused: bool = Field(False, description="the same pictures were analysed before: nothing was asked or paid")
+    reused_from: uuid.UUID | None = Field(None, description="the video whose analysis this is")
+    forecast: Forecast | None = Field(None, description="what one call was expected to take at most")
 
 
 class Reading(BaseModel):
@@ -113,9 +126,15 @@ class Artifacts(BaseModel):
     """Presigned URLs of the pictures, null until they are there."""
 
     grid: str | None = Field(None, description="what the model saw (JPEG)")
-    poster: str | None = None
-    storyboard: str | None = Field(None, description="thumbnails on one picture")
-    storyboard_vtt: str | None = Field(None, description="WebVTT: when each thumbnail is shown")
+    poster: str | None = Field(None, description="the best frame (JPEG)")
+    poster_webp: str | None = Field(None, description="the same as WebP")
+    preview: str | None = Field(None, description="the cells one after the other, without sound (animated WebP)")
+    storyboard: str | None = Field(None, description="thumbnails on one picture (JPEG)")
+    storyboard_vtt: str | None = Field(
+        None,
+        description="WebVTT: when each thumbnail is shown. Its cues name the picture `storyboard.jpg`; a player needs "
+        "the URL of `storyboard` in that place",
+    )
     expires_at: datetime
 
 
@@ -184,18 +203,40 @@ class Video(VideoSummary):
                 | {
                     "media": {"container": "mp4", "codec": "h264", "width": 1920, "height": 1080, "duration_s": 12.5},
                     "keyframes": [{"cell": 1, "time_s": 0.0}, {"cell": 2, "time_s": 1.4}],
-                    "analysis": {"summary": "Two people walk along a beach at sunset."},
+                    "analysis": {
+                        "summary": "Two people walk along a beach at sunset.",
+                        "tags": ["beach", "sunset"],
+                        "scenes": [{"cell": 1, "time_s": 0.0, "description": "Two people walk towards the sea."}],
+                        "cover": {"cell": 2, "time_s": 1.4, "reason": "Both faces are lit and sharp."},
+                        "titles": ["The last light"],
+                        "captions": ["We stayed until it was gone."],
+                        "hooks": ["Wait for the green flash."],
+                        "language": None,
+                        "content_rating": "general",
+                        "safety_flags": [],
+                        "quality_notes": [],
+                        "confidence": 0.8,
+                        "notes": [],
+                        "dropped": 0,
+                        "prompt_version": "2",
+                    },
                     "usage": {
                         "model": "Phi-4-multimodal-instruct",
                         "sandbox": False,
+                        "calls": 1,
                         "input_tokens": 3120,
                         "output_tokens": 210,
                         "cost_micro_usd": 317,
+                        "reused": False,
+                        "reused_from": None,
+                        "forecast": {"input_tokens": 3225, "output_tokens": 1720, "cost_micro_usd": 809},
                     },
                     "reading": {"bytes": 1310720, "requests": 14, "size": 10485760},
                     "artifacts": {
                         "grid": "https://huntaze-media.s3.amazonaws.com/...",
                         "poster": "https://huntaze-media.s3.amazonaws.com/...",
+                        "poster_webp": "https://huntaze-media.s3.amazonaws.com/...",
+                        "preview": "https://huntaze-media.s3.amazonaws.com/...",
                         "storyboard": "https://huntaze-media.s3.amazonaws.com/...",
                         "storyboard_vtt": "https://huntaze-media.s3.amazonaws.com/...",
                         "expires_at": "2026-11-02T11:30:00Z",
@@ -207,7 +248,7 @@ class Video(VideoSummary):
 
     media: dict[str, Any] | None = Field(description="container, codec, width, height, duration_s, ...")
     keyframes: list[Keyframe] | None
-    analysis: dict[str, Any] | None = Field(description="the model's report")
+    analysis: Report | None = Field(description="the model's report, checked: texts are plain, never markup")
     usage: Usage | None
     reading: Reading | None
     artifacts: Artifacts | None
