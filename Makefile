@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: up demo test chaos bench lint types fix env-example clean
+.PHONY: up demo test chaos bench gallery lint types fix env-example clean
 
 # Done again whenever the lock, the project or the interpreter's own tools change; safe to break off and repeat.
 $(READY): uv.lock pyproject.toml
@@ -45,6 +45,10 @@ bench: $(READY)
 # SEEDS="1 2 3": one after the other.
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS)$(SEED),--seed $(SEEDS) $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JSON),--json)
+
+# Every file of ../shared/videos on one page and one picture, in .huntaze/gallery: to be looked at.
+gallery: $(READY)
+	@$(BIN)/python -m tests.gallery
 
 env-example: $(READY)
 	@$(BIN)/python -c "from huntaze.settings import example_file; print(example_file(), end='')" > .env.example

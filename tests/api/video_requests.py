@@ -31,7 +31,7 @@ def accepted(api: httpx.Client, objects: S3ObjectStore, **body: Any) -> dict[str
 def analysed(sessions: Sessions, video_id: str, creator_id: uuid.UUID) -> None:
     """Gives the video what the two jobs leave behind."""
     task_id = uuid.UUID(video_id)
-    names = ("grid", "poster", "storyboard", "storyboard_vtt")
+    names = ("grid", "poster", "poster_webp", "preview", "storyboard", "storyboard_vtt")
     extracted = Extracted(
         media={"container": "mp4", "width": 640, "height": 360, "duration_s": 4.0},
         keyframes=[{"cell": 1, "time_s": 0.0}, {"cell": 2, "time_s": 2.0}],

@@ -21,7 +21,8 @@ from huntaze.pipelines.video.grid import (
 )
 from huntaze.pipelines.video.kept import Keyframe, spread
 from huntaze.pipelines.video.keyframes import wanted_times
-from huntaze.pipelines.video.poster import poster_jpeg, quality
+from huntaze.pipelines.video.poster import poster_jpeg, poster_webp, quality
+from huntaze.pipelines.video.preview import PREVIEW_BOX, preview_webp
 from huntaze.pipelines.video.storyboard import storyboard
 
 ascending = st.lists(st.floats(0, 30_000, allow_nan=False), min_size=1, max_size=40, unique=True).map(sorted)
@@ -186,3 +187,29 @@ def test_a_poster_is_neither_black_nor_white_nor_flat() -> None:
     assert quality(np.zeros((1, 1, 3), dtype=np.uint8)) == 0
     with PIL.Image.open(io.BytesIO(poster_jpeg(noise))) as poster:
         assert poster.size == (160, 90)
+    with PIL.Image.open(io.BytesIO(poster_webp(noise))) as poster:
+        assert (poster.format, poster.size) == ("WEBP", (160, 90))
+
+
+@pytest.mark.parametrize(("count", "width", "height"), [(1, 1, 1), (9, 444, 250), (16, 232, 412), (4, 444, 1)])
+def test_a_preview_moves_through_the_cells(count: int, width: int, height: int) -> None:
+    body = preview_webp(frames(count, width, height))
+    assert body == preview_webp(frames(count, width, height))
+    with PIL.Image.open(io.BytesIO(body)) as preview:
+        assert (preview.format, preview.n_frames) == ("WEBP", count)
+        assert preview.size[0] <= min(PREVIEW_BOX[0], width)
+        assert preview.size[1] <= min(PREVIEW_BOX[1], height)
+        for at in range(count):
+            preview.seek(at)
+            assert abs(int(np.asarray(preview.convert("RGB")).mean()) - (60 + 10 * at)) <= 4
+
+
+def test_a_preview_of_what_does_not_compress_stays_small() -> None:
+    generator = np.random.default_rng(1)
+    noise = [generator.integers(0, 255, (412, 412, 3), dtype=np.uint8) for _ in range(16)]
+    assert len(preview_webp(tuple(Keyframe(float(at), image, at) for at, image in enumerate(noise)))) <= 600_000
+
+
+def test_a_preview_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        preview_webp(())

@@ -70,6 +70,8 @@ def _write(found: Extraction, folder: Path) -> dict[str, Path]:
     bodies = {
         "grid.jpg": found.grid_jpeg,
         "poster.jpg": found.poster_jpeg,
+        "poster.webp": found.poster_webp(),
+        "preview.webp": found.preview_webp(),
         "storyboard.jpg": found.storyboard.jpeg,
         "storyboard.vtt": found.storyboard.vtt.encode(),
     }

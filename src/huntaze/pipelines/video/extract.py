@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from huntaze.pipelines.video.choose import cells_for
 from huntaze.pipelines.video.grid import PICTURE_BOX, SQUARES, Grid, compose, grid_jpeg
+from huntaze.pipelines.video.kept import Finished
 from huntaze.pipelines.video.keyframes import Collector, Progress
-from huntaze.pipelines.video.poster import poster_jpeg
+from huntaze.pipelines.video.poster import poster_jpeg, poster_webp
+from huntaze.pipelines.video.preview import preview_webp
 from huntaze.pipelines.video.probe import Limits, MediaFacts, open_video
 from huntaze.pipelines.video.reader import RangeReader
 from huntaze.pipelines.video.source import Budget, Readable, Source
@@ -48,6 +50,7 @@ class Extraction:
     grid, grid_jpeg: the picture for the model and its bytes.
     poster_jpeg: at most 1280 px wide and high; poster_time_s: when it is shown.
     storyboard: sprite and WebVTT.
+    pictures: all these were made of; the WebP forms take as long as the rest together and are made when asked for.
     damaged: parts of the file did not decode. cut_short: a limit ended the search before every cell was filled.
     reading: what it took. stages: open, frames, grid, encode, in that order.
     """
@@ -59,10 +62,17 @@ class Extraction:
     poster_jpeg: bytes
     poster_time_s: float
     storyboard: Storyboard
+    pictures: Finished
     damaged: bool
     cut_short: bool
     reading: Reading
     stages: tuple[Stage, ...]
+
+    def poster_webp(self) -> bytes:
+        return poster_webp(self.pictures.poster.image)
+
+    def preview_webp(self) -> bytes:
+        return preview_webp(self.pictures.keyframes)
 
 
 def _ignore(fraction: float, stage: str) -> None:
@@ -141,6 +151,7 @@ def extract(
         poster_jpeg=pictures[1],
         poster_time_s=found.poster.time_s,
         storyboard=pictures[2],
+        pictures=found,
         damaged=looked.damaged,
         cut_short=looked.cut_short,
         reading=_reading(fetching, looked.looked_at),

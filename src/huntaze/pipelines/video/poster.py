@@ -34,3 +34,10 @@ def poster_jpeg(image: Image) -> bytes:
     out = io.BytesIO()
     PIL.Image.fromarray(image).save(out, "JPEG", quality=85, progressive=True)
     return out.getvalue()
+
+
+def poster_webp(image: Image) -> bytes:
+    """The same as WebP, a third smaller; not for everything that reads JPEG."""
+    out = io.BytesIO()
+    PIL.Image.fromarray(image).save(out, "WEBP", quality=80, method=2)
+    return out.getvalue()

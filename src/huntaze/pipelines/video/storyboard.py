@@ -8,8 +8,8 @@ import PIL.Image
 from huntaze.pipelines.video.grid import shape
 from huntaze.pipelines.video.kept import Keyframe
 
-TILE_WIDTH = 192
-_TILE_HEIGHT_MOST = 192
+TILE_WIDTH = 256  # as Mux makes them; Jellyfin's are 320
+_TILE_HEIGHT_MOST = 256
 _SHORTEST_S = 0.04  # a cue that ends where it starts is none
 
 
