@@ -64,6 +64,50 @@ def test_a_path_is_never_broken(terminal: io.StringIO) -> None:
     assert terminal.getvalue().count("Not done: ") == 2
 
 
+ANALYSIS = {
+    "summary": "A boat [sails].",
+    "tags": ["sea", "sun"],
+    "scenes": [{"cell": 3, "time_s": 12.44, "description": "the boat"}],
+    "cover": {"cell": 3, "time_s": 12.44, "reason": "sharp"},
+    "titles": ["A day at sea", "Sails"],
+    "captions": [],
+    "hooks": ["Wait."],
+    "language": None,
+    "content_rating": "general",
+    "safety_flags": ["weapons"],
+    "quality_notes": [],
+    "confidence": 0.8,
+    "notes": ["1 scene(s) dropped"],
+}
+USAGE = {"model": "phi", "sandbox": False, "input_tokens": 3000, "output_tokens": 200, "cost_micro_usd": 304}
+
+
+def test_an_analysis_is_shown_whole(terminal: io.StringIO) -> None:
+    forecast = {"input_tokens": 3300, "output_tokens": 1720, "cost_micro_usd": 815}
+    report.print_facts(replace(FACTS, analysis=ANALYSIS, usage=USAGE | {"forecast": forecast}))
+    shown = [line.strip("│ ") for line in terminal.getvalue().splitlines()]
+    for line in (
+        "A boat [sails].",
+        "#3   12.4 s  the boat",
+        "Cover     #3 at 12.4 s: sharp",
+        "Titles    A day at sea",
+        "Sails",
+        "Hooks     Wait.",
+        "Judged    rated general, confidence 80%",
+        "Flags     weapons",
+        "Note      1 scene(s) dropped",
+    ):
+        assert line in shown
+    told = " ".join(terminal.getvalue().split())
+    assert "phi: 3000 + 200 tokens, $0.000304; forecast at most 3300 + 1720, $0.000815" in told
+
+
+def test_an_answer_that_was_there_already_is_told_to_cost_nothing(terminal: io.StringIO) -> None:
+    report.print_facts(replace(FACTS, analysis=ANALYSIS, usage=USAGE | {"reused": True, "reused_from": "v0"}))
+    assert "phi: not asked again" in terminal.getvalue()
+    assert "$" not in terminal.getvalue()
+
+
 def test_a_failed_video_is_told_by_its_error_alone(terminal: io.StringIO) -> None:
     failed = replace(FACTS, error={"code": "media.unreadable", "message": "It is damaged."}, media=None, grid=None)
     report.print_facts(failed)

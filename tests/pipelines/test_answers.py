@@ -1,4 +1,6 @@
 import json
+import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -101,6 +103,14 @@ values = st.recursive(
 def test_json_is_read_as_json_is(value: object, before: str, ascii: bool) -> None:
     answer = {"summary": value, "and": 1, "then": 2, "still": 3, "more": 4, "than": 5, "inside": 6}
     assert find_object(before + json.dumps(answer, ensure_ascii=ascii), "summary") == (answer, False)
+
+
+@pytest.mark.parametrize("text", ["{a 'x", "{a '\" ", "{'a' ", "{a:[{b:\"'", "{a:" * 14 + "1}", "'{ \n"])
+def test_a_hostile_answer_costs_no_time(text: str) -> None:
+    begun = time.process_time()
+    with suppress(NoObject):
+        find_object(text * 30_000, "summary")
+    assert time.process_time() - begun < 2
 
 
 @given(text=st.text() | st.text(alphabet="{}[]\"',:\\ summary1\n<think>/", max_size=200))

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 # An answer is a few thousand characters; these bound what a runaway or hostile one can cost.
 _CHARACTERS_MOST: Final = 64_000
-_TOKENS_MOST: Final = 50_000  # over all places where an object could begin
+_WORK_MOST: Final = 1_000_000  # characters read, over all places where an object could begin; a token counts for more
+_TOKEN_WORK: Final = 8
 _DEEPEST: Final = 16
 # A single quote ends a text only where JSON goes on behind it: {'summary': 'It's a boat'}.
 _TOKEN: Final = re.compile(
@@ -37,7 +38,8 @@ def find_object(text: str, key: str) -> tuple[dict[str, Any], bool]:
     Forgives `<think>` blocks, fences and prose around it, an object around it, trailing and missing commas, single
     quotes, bare words, Python's constants, NaN (null), line breaks in texts and a missing end. Raises NoObject.
     """
-    reader, found = _Reader(_without_thoughts(text)[:_CHARACTERS_MOST]), [(False, False, 0, {})]
+    reader = _Reader(_without_thoughts(text)[:_CHARACTERS_MOST])
+    found: list[tuple[bool, bool, int, dict[str, Any]]] = [(False, False, 0, {})]
     for value, cut in reader.objects():
         inner = (each for each in value.values() if isinstance(each, dict))
         found += [(key in each, not cut, len(each), each) for each in (value, *inner)]
@@ -56,7 +58,7 @@ class _Reader:
     """Reads objects out of a text, from left to right. `cut`: the text ended inside of the last one."""
 
     def __init__(self, text: str) -> None:
-        self._text, self._at, self._left, self.cut = text, 0, _TOKENS_MOST, False
+        self._text, self._at, self._left, self.cut = text, 0, _WORK_MOST, False
 
     def objects(self) -> list[tuple[dict[str, Any], bool]]:
         found = []
@@ -72,12 +74,12 @@ class _Reader:
 
     def _next(self) -> tuple[str, str]:
         """(kind, piece); ("end", "") behind the last one."""
-        self._left -= 1
-        if self._left < 0:
-            raise _Unreadable
         match = _TOKEN.match(self._text, self._at)
         if match is None or match.lastgroup is None:
             return "end", ""
+        self._left -= _TOKEN_WORK + match.end() - self._at
+        if self._left < 0:
+            raise _Unreadable
         self._at = match.end()
         return match.lastgroup, match[match.lastgroup]
 

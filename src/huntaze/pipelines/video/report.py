@@ -30,7 +30,7 @@ class BadAnswer(Permanent):
         self.problem, self.answer = problem, answer[:_ANSWER_KEPT]
         self.detail = f"{problem}; the model wrote:\n{self.answer}"
 
-    def __reduce__(self) -> tuple[type["BadAnswer"], tuple[str, str]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type["BadAnswer"], tuple[str, str]]:
         return (BadAnswer, (self.problem, self.answer))
 
 
