@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -51,8 +52,9 @@ class Child:
         begun, cpu_begun = time.monotonic(), _cpu_s(process.pid)
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(f"{path}\n".encode())
-        process.stdin.flush()
+        with suppress(BrokenPipeError):  # it is dead already: what it does not say tells
+            process.stdin.write(f"{path}\n".encode())
+            process.stdin.flush()
         while not select.select([process.stdout], [], [], 0.5)[0]:
             wall_s, cpu_s = time.monotonic() - begun, _cpu_s(process.pid) - cpu_begun
             if cpu_s > HANG_S or wall_s > _STUCK_S:
@@ -65,6 +67,10 @@ class Child:
             return Looked(f"! {_death(process.returncode)}", wall_s, 0.0, 0)
         said = json.loads(line)
         return Looked(said["outcome"], wall_s, said["cpu_s"], said["rss_mb"])
+
+    def kill(self, number: signal.Signals) -> None:
+        """End the process as a crash does."""
+        self._running().send_signal(number)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -81,7 +87,8 @@ class Child:
         self._process = None
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):
+                    pipe.close()
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:

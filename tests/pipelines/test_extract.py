@@ -178,7 +178,7 @@ def made_of_sound_and_a_cover() -> bytes:
         pytest.param(films.jpeg((96, 64)), Limits(), "media.unsupported_format", id="picture"),
         pytest.param(made_of_sound_and_a_cover(), Limits(), "media.no_video", id="sound with a cover"),
         pytest.param(films.film(50), Limits(max_bytes=1000), "media.too_large", id="bytes"),
-        pytest.param(films.film(50), Limits(max_pixels=112 * 64 - 1), "media.too_large", id="pixels"),
+        pytest.param(films.film(50), Limits(max_pixels=112 * 64 - 1), "media.too_many_pixels", id="pixels"),
         pytest.param(films.film(50), Limits(max_duration_s=1.9), "media.too_long", id="length"),
         pytest.param(
             films.film(100, container="matroska", indexed=False),

@@ -14,8 +14,11 @@ UNREADABLE: Final = "media.unreadable"
 NO_VIDEO: Final = "media.no_video"
 UNSUPPORTED_FORMAT: Final = "media.unsupported_format"
 TOO_LARGE: Final = "media.too_large"
+TOO_MANY_PIXELS: Final = "media.too_many_pixels"
+TOO_MANY_STREAMS: Final = "media.too_many_streams"
 TOO_LONG: Final = "media.too_long"
 TIMEOUT: Final = "media.timeout"
+OVER_MEMORY: Final = "media.over_memory"
 OVER_BUDGET: Final = "media.over_budget"
 NO_FRAMES: Final = "media.no_frames"
 CHANGED: Final = "media.changed"
@@ -31,9 +34,21 @@ SENTENCES: Final[dict[str, str]] = {
         "The file is of a kind that is not accepted as a video. Export it as MP4, MOV, WebM or MKV and upload that."
     ),
     TOO_LARGE: "The file is {size_gb:.1f} GB, more than the {limit_gb:.0f} GB allowed. Export it smaller or cut it.",
+    TOO_MANY_PIXELS: (
+        "The picture is {width:.0f}x{height:.0f}, larger than the {limit_mp:.0f} megapixels allowed. "
+        "Export it at 8K (7680x4320) or below."
+    ),
+    TOO_MANY_STREAMS: (
+        "The file holds {count:.0f} tracks, more than the {limit:.0f} allowed. "
+        "Export it with one video and one audio track."
+    ),
     TOO_LONG: "The video runs {hours:.1f} hours, longer than the {limit_hours:.0f} allowed. Cut it into parts.",
     TIMEOUT: (
         "Decoding the video took more time than one file may use. "
+        "Export it in a common format such as H.264 MP4, at 4K or below, and upload that."
+    ),
+    OVER_MEMORY: (
+        "Decoding the video took more memory than one file may use. "
         "Export it in a common format such as H.264 MP4, at 4K or below, and upload that."
     ),
     OVER_BUDGET: (
@@ -46,13 +61,6 @@ SENTENCES: Final[dict[str, str]] = {
     ),
     NO_FRAMES: "The file has a video track, but not one picture of it can be decoded. Export it again and upload that.",
 }
-
-# The other way to be media.too_large.
-TOO_MANY_PIXELS: Final = (
-    "The picture is {width}x{height}, larger than the {limit_mp:.0f} megapixels allowed. "
-    "Export it at 8K (7680x4320) or below."
-)
-
 
 class MediaError(Permanent):
     """The uploaded file cannot be used. Never retried; `message` may be shown to its owner as it is."""

@@ -9,6 +9,7 @@ from huntaze.pipelines.video.choose import cells_for
 from huntaze.pipelines.video.grid import PICTURE_BOX, SQUARES, Grid, compose, grid_jpeg
 from huntaze.pipelines.video.kept import Finished
 from huntaze.pipelines.video.keyframes import Collector, Progress
+from huntaze.pipelines.video.memory import memory_bound
 from huntaze.pipelines.video.poster import poster_jpeg, poster_webp
 from huntaze.pipelines.video.preview import preview_webp
 from huntaze.pipelines.video.probe import Limits, MediaFacts, open_video
@@ -118,7 +119,7 @@ def extract(
     budget = Budget(limits.decode_seconds, cpu_clock)
     source = Source(file, size_bytes, budget)
     progress(0.0, "open")
-    with open_video(source, size_bytes=size_bytes, limits=limits) as opened:
+    with memory_bound(limits.memory_bytes), open_video(source, size_bytes=size_bytes, limits=limits) as opened:
         watch.lap("open")
         looked = Collector(
             opened,

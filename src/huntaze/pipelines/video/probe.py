@@ -171,6 +171,8 @@ def _first_frame(container: InputContainer, stream: VideoStream, source: Source)
         if stream.codec_context.is_open:
             stream.codec_context.flush_buffers()
     source.check()
+    # Some decoders call it bad data that they got no memory for a picture: is there any for one of its size?
+    bytearray(4 * stream.width * stream.height)
     raise media_error(errors.NO_FRAMES)
 
 

@@ -1,0 +1,59 @@
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.pool import Child
+from tests.fuzz.run import broken, growth, run
+from tests.fuzz.seeds import seeds
+from tests.fuzz.steady import GROWTH_MOST_MB, looks
+
+
+def test_broken_films_give_grids_or_codes_and_nothing_else(tmp_path: Path) -> None:
+    outcome = run(seeds(shared=False), 60, 3, tmp_path, children=1, say=print)
+    assert outcome.bad == 0, outcome.table()
+    assert sum(outcome.outcomes.values()) == 60
+    assert {"grid", "grid, damaged", "media.unreadable"} <= set(outcome.outcomes)
+    assert json.loads(outcome.json())["kept"] == []
+
+
+def test_whole_films_give_whole_grids_and_memory_stays_flat(tmp_path: Path) -> None:
+    assert growth(looks(70, shared=False)) <= GROWTH_MOST_MB
+
+
+def test_the_same_seed_breaks_the_same_bytes() -> None:
+    films = {"a": bytes(range(256)) * 40, "b": b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08moov" * 20}
+    once, again = ([broken(films, 5, number) for number in range(50)] for _ in range(2))
+    assert once == again
+    assert [broken(films, 6, number) for number in range(50)] != once
+    assert sum(data in films.values() for _, data in once) < 10
+
+
+def test_growth_is_seen() -> None:
+    assert growth([100] * 50) == 0
+    assert growth([30 + number for number in range(50)]) == 30
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome"), [(signal.SIGSEGV, "! SIGSEGV"), (signal.SIGKILL, "! SIGKILL"), (signal.SIGABRT, "! SIGABRT")]
+)
+def test_a_child_that_dies_is_counted_and_replaced(
+    number: signal.Signals, outcome: str, tmp_path: Path, film: Callable[[], Path]
+) -> None:
+    with (tmp_path / "log").open("wb") as log, Child(log) as child:
+        assert child.look(film()).outcome == "grid"
+        child.kill(number)
+        assert child.look(film()).outcome == outcome
+        assert child.look(film()).outcome == "grid"
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Callable[[], Path]:
+    def make() -> Path:
+        path = tmp_path / "film.gif"
+        path.write_bytes(seeds(shared=False)["film.gif"])
+        return path
+
+    return make
