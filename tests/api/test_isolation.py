@@ -26,7 +26,7 @@ def test_every_route_but_health_wants_a_key(connect: Connect) -> None:
     client = connect()
     document = client.get("/openapi.json").json()
     guarded = [(method, path, op) for method, path, op in operations(document) if path not in OPEN]
-    assert len(guarded) == 14, "a new route was added: is it guarded?"
+    assert len(guarded) == 15, "a new route was added: is it guarded?"
     for method, path, op in guarded:
         url = re.sub(r"{\w+}", "01980a52-03c7-7d02-a1b5-52d1c0e8f3aa", path)
         response = client.request(method, url, json={} if method == "post" else None)
@@ -61,6 +61,7 @@ def test_another_creators_ids_are_404(api: httpx.Client, other: httpx.Client, ob
     answer = accepted(api, objects)
     attempts = [
         ("GET", f"/v1/videos/{answer['id']}", None, "video.not_found"),
+        ("GET", f"/v1/videos/{answer['id']}/storyboard.vtt", None, "storyboard.not_found"),
         ("GET", f"/v1/jobs/{answer['job_id']}", None, "job.not_found"),
         ("POST", f"/v1/jobs/{answer['job_id']}/cancel", None, "job.not_found"),
         ("POST", f"/v1/jobs/{answer['job_id']}/retry", None, "job.not_found"),

@@ -1,11 +1,14 @@
 """Videos: accepted once, shown whole."""
 
+import re
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from sqlalchemy import func, select
 
@@ -15,7 +18,8 @@ from huntaze.models.content import Content, ContentTask
 from huntaze.models.database import Sessions
 from huntaze.models.jobs import Job
 from huntaze.models.users import User
-from huntaze.pipelines.video import grid
+from huntaze.pipelines.video import grid, kept
+from huntaze.pipelines.video.storyboard import SPRITE_URL, storyboard
 from tests.api.video_requests import FILE, accepted, analysed, uploaded
 
 
@@ -191,6 +195,26 @@ def test_a_video_before_and_after(api: httpx.Client, creator: User, sessions: Se
     assert httpx.get(pictures["grid"], trust_env=False).content == b"jpeg"
     forged = pictures["grid"].replace("X-Amz-Signature=", "X-Amz-Signature=0")
     assert httpx.get(forged, trust_env=False).status_code == 403
+
+
+def test_a_players_storyboard_names_its_picture_by_a_url_that_works(
+    api: httpx.Client, other: httpx.Client, creator: User, sessions: Sessions, objects: S3ObjectStore
+) -> None:
+    answer = accepted(api, objects)
+    url = f"{answer['url']}/storyboard.vtt"
+    assert api.get(url).json()["code"] == "storyboard.not_found"
+    analysed(sessions, answer["id"], creator.id)
+    frame = kept.Keyframe(0.0, np.zeros((9, 16, 3), dtype=np.uint8), 0)
+    made = storyboard((frame, replace(frame, time_s=1.5)), duration_s=3.0, sprite_url=SPRITE_URL)
+    objects.put(f"creators/{creator.id}/artifacts/storyboard", made.jpeg, "image/jpeg")
+    objects.put(f"creators/{creator.id}/artifacts/storyboard_vtt", made.vtt.encode(), "text/vtt")
+    response = api.get(url)
+    assert response.headers["content-type"].startswith("text/vtt")
+    pictures = re.findall(r"^(http\S+)#xywh=\d+,\d+,256,144$", response.text, re.MULTILINE)
+    assert len(pictures) == 2
+    assert SPRITE_URL + "#" not in response.text
+    assert httpx.get(pictures[0], trust_env=False).content == made.jpeg
+    assert other.get(url).status_code == 404
 
 
 def test_the_document_counts_cells_as_the_grid_does() -> None:

@@ -15,8 +15,13 @@ from huntaze.api.video_sources import LOCATION, IdempotencyKey, dedupe_key_of, f
 from huntaze.models import content_store, video_requests
 from huntaze.models.content import ContentTask, TaskStatus
 from huntaze.models.video_requests import Accepted, WantedVideo
+from huntaze.pipelines.video.storyboard import with_sprite
 
 URL_LIFETIME_S = 3600
+_VTT = {
+    "schema": {"type": "string"},
+    "example": "WEBVTT\n\n00:00:00.000 --> 00:00:01.400\nhttps://...#xywh=0,0,256,144\n",
+}
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -82,6 +87,26 @@ def show_video(video_id: uuid.UUID, services: ServicesOf, caller: Reader) -> Vid
     parts = {name: getattr(task, name) for name in ("media", "keyframes", "analysis", "usage", "reading")}
     columns = VideoSummary.columns_of(task, content)
     return Video.model_validate({**columns, **parts, "artifacts": _artifacts(services, task)})
+
+
+@router.get(
+    "/{video_id}/storyboard.vtt",
+    response_class=Response,
+    responses={200: {"content": {"text/vtt": _VTT}, "description": "WebVTT"}}
+    | problems(404, s404=("storyboard.not_found", "There is no storyboard with this id.")),
+    summary="Thumbnails for a player's seek bar",
+)
+def show_storyboard(video_id: uuid.UUID, services: ServicesOf, caller: Reader) -> Response:
+    """Each cue names the picture by a URL that holds for an hour and cuts the thumbnail out by `#xywh`, as video.js,
+    Plyr and JW Player read it."""
+    with services.statements() as session:
+        found = content_store.get_task(session, video_id, caller.creator_id)
+    keys = (found[0].artifacts if found else None) or {}
+    if not {"storyboard", "storyboard_vtt"} <= keys.keys():
+        raise not_found("storyboard")
+    vtt = services.objects.read(keys["storyboard_vtt"]).decode()
+    body = with_sprite(vtt, services.objects.presign_get(keys["storyboard"], URL_LIFETIME_S))
+    return Response(body, media_type="text/vtt", headers={"Cache-Control": "private, no-store"})
 
 
 def _artifacts(services: Services, task: ContentTask) -> Artifacts | None:

@@ -132,8 +132,8 @@ class Artifacts(BaseModel):
     storyboard: str | None = Field(None, description="thumbnails on one picture (JPEG)")
     storyboard_vtt: str | None = Field(
         None,
-        description="WebVTT: when each thumbnail is shown. Its cues name the picture `storyboard.jpg`; a player needs "
-        "the URL of `storyboard` in that place",
+        description="WebVTT: when each thumbnail is shown. Its cues name the picture `storyboard.jpg`; for a player "
+        "there is `/v1/videos/{id}/storyboard.vtt`, which names it by URL",
     )
     expires_at: datetime
 

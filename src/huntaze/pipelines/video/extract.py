@@ -15,7 +15,7 @@ from huntaze.pipelines.video.preview import preview_webp
 from huntaze.pipelines.video.probe import Limits, MediaFacts, open_video
 from huntaze.pipelines.video.reader import RangeReader
 from huntaze.pipelines.video.source import Budget, Readable, Source
-from huntaze.pipelines.video.storyboard import Storyboard, storyboard
+from huntaze.pipelines.video.storyboard import SPRITE_URL, Storyboard, storyboard
 
 EXTRACTOR_VERSION = 1  # goes up when other pictures come out of the same file: an older look is not reused then
 POSTER_WIDTH = 1280
@@ -98,7 +98,7 @@ def extract(
     cells: int | None = None,
     limits: Limits = _DEFAULT_LIMITS,
     progress: Progress = _ignore,
-    sprite_url: str = "storyboard.jpg",
+    sprite_url: str = SPRITE_URL,
     cpu_clock: Callable[[], float] = time.thread_time,
 ) -> Extraction:
     """Look at `file` (seekable, binary, `size_bytes` long) and return what was seen.

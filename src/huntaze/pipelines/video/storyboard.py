@@ -10,6 +10,7 @@ from huntaze.pipelines.video.kept import Keyframe
 
 TILE_WIDTH = 256  # as Mux makes them; Jellyfin's are 320
 _TILE_HEIGHT_MOST = 256
+SPRITE_URL = "storyboard.jpg"  # how the VTT names the sprite until somebody knows better
 _SHORTEST_S = 0.04  # a cue that ends where it starts is none
 
 
@@ -46,6 +47,11 @@ def storyboard(keyframes: tuple[Keyframe, ...], *, duration_s: float | None, spr
     out = io.BytesIO()
     sprite.save(out, "JPEG", quality=75)
     return Storyboard(out.getvalue(), "\n".join(lines), tile)
+
+
+def with_sprite(vtt: str, url: str) -> str:
+    """The same cues, with the sprite at `url`."""
+    return vtt.replace(f"\n{SPRITE_URL}#xywh=", f"\n{url}#xywh=")
 
 
 def _stamp(time_s: float) -> str:

@@ -77,8 +77,8 @@ def eetf(nits: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Dark and middle tones stay as they are, from the knee on a Hermite spline bends them below the white.
     """
-    top = float(pq_encode(np.float64(PEAK)))
-    most = float(pq_encode(np.float64(WHITE))) / top
+    top, white = pq_encode(np.array([PEAK, WHITE])).tolist()
+    most = white / top
     knee = 1.5 * most - 0.5
     code = np.minimum(pq_encode(nits) / top, 1.0)
     t = np.maximum(code - knee, 0.0) / (1.0 - knee)
