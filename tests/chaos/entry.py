@@ -38,16 +38,22 @@ def main() -> int:
 
 
 def _is_new_process() -> bool:
-    """Forks twice, so that the process has the subreaper for its parent. Tells its pid on stdout."""
+    """Forks twice, so that the process has the subreaper for its parent; once it has, its pid is told on stdout."""
+    told, tell = os.pipe()
     between = os.fork()
     if between:
         os.waitpid(between, 0)
+        os.write(1, os.read(told, 32))
+        os.close(told)
+        os.close(tell)
         return False
     between = os.getpid()
     pid = os.fork()
     if pid:
-        os.write(1, f"{pid}\n".encode())
+        os.write(tell, f"{pid}\n".encode())
         os._exit(0)
+    os.close(told)
+    os.close(tell)
     os.setsid()
     while os.getppid() == between:
         os.sched_yield()
