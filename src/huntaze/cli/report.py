@@ -32,7 +32,7 @@ def print_facts(facts: DemoFacts) -> None:
         out.print(f"Read      {read:,} bytes from S3: {share}")
     if facts.usage is not None:
         usage = facts.usage
-        out.print(f"Model     {usage['model']}: {_cost(usage)}", markup=False)
+        print_line(f"Model     {usage['model']}: {_cost(usage)}")
     print_line(f"Job       {facts.job_id}")
     if facts.error is not None:
         return  # what else was not done follows from it

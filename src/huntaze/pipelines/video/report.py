@@ -1,6 +1,5 @@
 """What is believed of the vision model's answer about a video: the type that `prompt` asks for, and its checks."""
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, get_args
@@ -35,10 +34,8 @@ class BadAnswer(Permanent):
 
 
 def _text(value: object, most: int) -> str:
-    """Printable text on one line, cut to `most` characters; anything but text and finite numbers is dropped."""
+    """Printable text on one line, cut to `most` characters; anything but text and numbers is dropped."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return ""
-    if isinstance(value, float) and not math.isfinite(value):
         return ""
     printable = "".join(sign if sign.isprintable() or sign == _JOINER else " " for sign in str(value))
     return " ".join(printable.split())[:most].rstrip()
