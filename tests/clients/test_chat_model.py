@@ -46,6 +46,14 @@ def test_a_picture_goes_out_as_data_and_the_cost_comes_back_rounded_up() -> None
     assert not reply.sandbox
 
 
+def test_the_same_model_elsewhere_is_another_model() -> None:
+    here = model(lambda request: httpx.Response(200, json=GOOD))
+    there = HttpChatModel(here._settings.model_copy(update={"base_url": "http://127.0.0.1:8010/v1"}))
+    assert here.identity != there.identity
+    assert "top-secret" not in here.identity
+    there.close()
+
+
 @pytest.mark.parametrize(
     ("response", "error", "code"),
     [
