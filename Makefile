@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: up demo test chaos bench gallery lint types fix env-example clean
+.PHONY: up demo test chaos fuzz bench gallery lint types fix env-example clean
 
 # Done again whenever the lock, the project or the interpreter's own tools change; safe to break off and repeat.
 $(READY): uv.lock pyproject.toml
@@ -49,6 +49,10 @@ chaos: $(READY)
 # Every file of ../shared/videos on one page and one picture, in .huntaze/gallery: to be looked at.
 gallery: $(READY)
 	@$(BIN)/python -m tests.gallery
+
+# FILES=2000 SEED=1: broken films, each looked at by a child that has ten seconds; what crashes or hangs it is kept.
+fuzz: $(READY)
+	@$(BIN)/python -m tests.fuzz $(if $(FILES),--files $(FILES)) $(if $(SEED),--seed $(SEED))
 
 env-example: $(READY)
 	@$(BIN)/python -c "from huntaze.settings import example_file; print(example_file(), end='')" > .env.example

@@ -1,10 +1,14 @@
+import io
 import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from huntaze.pipelines.video.extract import extract
+from tests.fuzz.mutate import mutated
 from tests.fuzz.pool import Child
 from tests.fuzz.run import broken, growth, run
 from tests.fuzz.seeds import seeds
@@ -17,6 +21,16 @@ def test_broken_films_give_grids_or_codes_and_nothing_else(tmp_path: Path) -> No
     assert sum(outcome.outcomes.values()) == 60
     assert {"grid", "grid, damaged", "media.unreadable"} <= set(outcome.outcomes)
     assert json.loads(outcome.json())["kept"] == []
+
+
+@pytest.mark.parametrize(("seed", "name"), [("1/268", "film.ts"), ("1/1214", "film.ts"), ("1/1896", "film.flv")])
+@pytest.mark.parametrize("cells", [4, 9, 16])
+def test_what_was_found_films_out_of_order_have_one_picture_for_a_time(seed: str, name: str, cells: int) -> None:
+    _, data = mutated(seeds(shared=False)[name], Random(seed))
+    seen = extract(io.BytesIO(data), size_bytes=len(data), cells=cells)
+    assert len(set(seen.times_s)) == len(seen.times_s) == len(seen.grid.cells)
+    assert list(seen.times_s) == sorted(seen.times_s)
+    assert seen.times_s[0] >= 0
 
 
 def test_whole_films_give_whole_grids_and_memory_stays_flat(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ SENTENCES: Final[dict[str, str]] = {
     NO_FRAMES: "The file has a video track, but not one picture of it can be decoded. Export it again and upload that.",
 }
 
+
 class MediaError(Permanent):
     """The uploaded file cannot be used. Never retried; `message` may be shown to its owner as it is."""
 
