@@ -33,6 +33,11 @@ def test_what_was_found_films_out_of_order_have_one_picture_for_a_time(seed: str
     assert seen.times_s[0] >= 0
 
 
+def test_what_was_found_a_track_that_comes_up_late_is_damage() -> None:
+    _, data = mutated(seeds(shared=False)["film.flv"], Random("1/47"))
+    assert extract(io.BytesIO(data), size_bytes=len(data), cells=16).damaged
+
+
 def test_whole_films_give_whole_grids_and_memory_stays_flat(tmp_path: Path) -> None:
     assert growth(looks(70, shared=False)) <= GROWTH_MOST_MB
 

@@ -164,7 +164,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, source: Source)
                 return frames[0]
     except av.MemoryError:
         raise
-    except (av.FFmpegError, EOFError) as error:
+    except (av.FFmpegError, EOFError, IndexError) as error:  # the last: see Source.watching
         source.check()
         raise media_error(errors.NO_FRAMES) from error
     finally:

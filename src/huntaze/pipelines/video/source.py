@@ -18,6 +18,7 @@ from huntaze.pipelines.video.errors import TIMEOUT, media_error
 
 # What FFmpeg takes for "invalid argument" from a seek callback.
 _EINVAL = -22
+_INVALID_DATA = 1094995529  # AVERROR_INVALIDDATA
 
 
 class Readable(Protocol):
@@ -110,4 +111,7 @@ class Source:
         except av.FFmpegError:
             self.check()
             raise
+        except IndexError as error:  # PyAV's demuxing, at a packet of a stream that came up after the opening
+            self.check()
+            raise av.InvalidDataError(_INVALID_DATA, "a stream came up late") from error
         self.check()
