@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -18,9 +18,12 @@ from huntaze.models.video_requests import Accepted, WantedVideo
 from huntaze.pipelines.video.storyboard import with_sprite
 
 URL_LIFETIME_S = 3600
-_VTT = {
-    "schema": {"type": "string"},
-    "example": "WEBVTT\n\n00:00:00.000 --> 00:00:01.400\nhttps://...#xywh=0,0,256,144\n",
+_VTT_EXAMPLE = "WEBVTT\n\n00:00:00.000 --> 00:00:01.400\nhttps://...#xywh=0,0,256,144\n"
+_VTT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "WebVTT",
+        "content": {"text/vtt": {"schema": {"type": "string"}, "example": _VTT_EXAMPLE}},
+    }
 }
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
@@ -92,8 +95,7 @@ def show_video(video_id: uuid.UUID, services: ServicesOf, caller: Reader) -> Vid
 @router.get(
     "/{video_id}/storyboard.vtt",
     response_class=Response,
-    responses={200: {"content": {"text/vtt": _VTT}, "description": "WebVTT"}}
-    | problems(404, s404=("storyboard.not_found", "There is no storyboard with this id.")),
+    responses=_VTT | problems(404, s404=("storyboard.not_found", "There is no storyboard with this id.")),
     summary="Thumbnails for a player's seek bar",
 )
 def show_storyboard(video_id: uuid.UUID, services: ServicesOf, caller: Reader) -> Response:
