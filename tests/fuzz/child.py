@@ -4,6 +4,7 @@ import faulthandler
 import json
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +20,9 @@ _CHUNK = 65536
 def main() -> None:
     faulthandler.enable()
     answers, sys.stdout = sys.stdout, sys.stderr
-    for number, line in enumerate(sys.stdin):
-        begun = time.process_time()
-        outcome = _look(Path(line.rstrip("\n")).read_bytes(), number)
+    for line in sys.stdin:
+        begun, path = time.process_time(), Path(line.rstrip("\n"))
+        outcome = _look(path.read_bytes(), zlib.crc32(path.name.encode()))  # the same way again, whoever asks
         cpu_s = round(time.process_time() - begun, 2)
         print(json.dumps({"outcome": outcome, "cpu_s": cpu_s, "rss_mb": rss_mb()}), file=answers, flush=True)
 
