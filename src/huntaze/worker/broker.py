@@ -1,5 +1,6 @@
 """Kombu's Redis transport and Celery's events, as light as hints allow: the ledger sends again what gets lost here."""
 
+from functools import cached_property, partial
 from typing import Any
 
 import redis
@@ -14,6 +15,7 @@ _log = logger(__name__)
 
 EVENTS_S = 0.5  # how late Flower hears of a task at most
 _MOST_EVENTS = 500
+_SILENCE_S = 1.0
 
 
 class QoS(VirtualQoS):
@@ -41,6 +43,17 @@ class Channel(redis_transport.Channel):
         if self._one_client is None or self._one_client.connection_pool is not self.pool:
             self._one_client = super()._create_client()  # type: ignore[no-untyped-call]
         return self._one_client
+
+    @cached_property
+    def subclient(self) -> Any:
+        """Who listens for remote control: kombu's, but with a bound on how long.
+
+        Kombu reads from it without one, as it reads only what has come. But where a dead connection was replaced by a
+        new one that is dead too, nothing comes, and the node would wait there for good, heartbeats and all.
+        """
+        listener = self._create_client(asynchronous=True).pubsub()  # type: ignore[no-untyped-call]
+        listener.parse_response = partial(listener.parse_response, block=False, timeout=_SILENCE_S)
+        return listener
 
 
 class Transport(redis_transport.Transport):
