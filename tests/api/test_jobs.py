@@ -9,7 +9,7 @@ import pytest
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models import job_claim, job_dispatch, job_enqueue, job_settle
 from huntaze.models.database import Sessions
-from huntaze.models.job_args import Noop
+from huntaze.models.job_args import Noop, VideoExtract
 from huntaze.models.job_dispatch import Turns
 from huntaze.models.job_settle import AttemptEnd
 from huntaze.models.jobs import Job
@@ -31,8 +31,8 @@ def enqueued(sessions: Sessions, creator: User, count: int = 1) -> list[str]:
 
 def claimed(sessions: Sessions, job_id: str, queue: str = "default") -> Job:
     with sessions.begin() as session:
-        job_dispatch.take_due(session, queue, 100, {"noop": 1, "video.extract": 1}, Turns())
-        job = job_claim.claim(session, uuid.UUID(job_id), "a/1", 30)
+        job_dispatch.take_due(session, queue, 100, {"noop": 1, "video.extract": VideoExtract.version}, Turns())
+        job = job_claim.claim(session, uuid.UUID(job_id), "a/1", 30, VideoExtract.version)
     assert job is not None
     return job
 

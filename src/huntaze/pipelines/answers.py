@@ -14,9 +14,11 @@ _WORK_MOST: Final = 1_000_000  # characters read, over all places where an objec
 _TOKEN_WORK: Final = 8
 _DEEPEST: Final = 16
 # A single quote ends a text only where JSON goes on behind it: {'summary': 'It's a boat'}.
+# What stands in quotes is taken whole or not at all, by a look ahead and back: possessive groups, which are shorter, do
+# not work before Python 3.11.5.
 _TOKEN: Final = re.compile(
     r"""\s*+(?:(?P<mark>[{}\[\]:,])
-    |(?P<text>"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.|'(?!\s*+(?:[,:}\]]|\Z)))*+')
+    |(?P<text>"(?=(?P<_1>(?:[^"\\]|\\.)*))(?P=_1)"|'(?=(?P<_2>(?:[^'\\]|\\.|'(?!\s*+(?:[,:}\]]|\Z)))*))(?P=_2)')
     |(?P<cut>["'].*+)
     |(?P<word>[^\s{}\[\]:,"']++))""",
     re.DOTALL | re.VERBOSE,
