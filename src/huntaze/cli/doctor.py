@@ -112,7 +112,7 @@ def _lateness(entries: list[EntryFacts]) -> Iterator[Finding]:
     late = [one.trouble for one in entries if one.trouble]
     if not late:
         yield Finding("schedule", True, "every slot that is due has its job")
-    fix = "Beat and a worker of queue default must run; at a first start it takes up to 5 minutes. See periodic list."
+    fix = "Beat and a worker of queue default must run. See huntaze periodic list."
     for trouble in late:
         yield Finding("schedule", False, trouble, fix, warning=True)
 
