@@ -208,6 +208,7 @@ def test_any_object_is_a_report_or_refused(fields: dict[str, object], scenes: li
 @given(text=st.text(alphabet='{}[]",:\\ summary1', max_size=200))
 def test_any_text_is_a_report_or_refused(text: str) -> None:
     try:
-        read(text)
+        report = read(text)
     except BadAnswer:
         return
+    assert report.summary, "an answer without one is refused"
