@@ -1,6 +1,8 @@
 """Says, every few seconds, that this process is there."""
 
 import os
+import threading
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,7 +23,6 @@ class Heartbeat:
     """One node's voice, on a connection of its own."""
 
     def __init__(self, settings: DatabaseSettings, name: str, process: str, worker: Worker | None = None) -> None:
-        # A worker's main process waits for these: short timeouts, so that it goes on with its jobs.
         engine = build_engine(
             settings.sqlalchemy_url, pool_size=1, connect_timeout_s=2, statement_timeout_s=2, application="huntaze-node"
         )
@@ -39,6 +40,17 @@ class Heartbeat:
                 self.behind = job_store.db_now(session) - datetime.now(UTC)
         except DatabaseAway as error:
             _log.warning("no heartbeat", error=type(error).__name__)
+
+    def keep_beating(self) -> None:
+        """Beats at once, and from now on from a thread: a database that hangs must not hold up a node's main loop."""
+        self.beat()
+
+        def run() -> None:
+            while True:
+                time.sleep(node_store.HEARTBEAT_S)
+                self.beat()
+
+        threading.Thread(target=run, name="heartbeat", daemon=True).start()
 
     def decline(self, job_id: str) -> bool:
         """Puts a job back that this node does not know; never raises: the row is sent again anyway, later."""

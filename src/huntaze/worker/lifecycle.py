@@ -10,7 +10,7 @@ from billiard.exceptions import WorkerLostError
 from celery import Celery, signals
 
 from huntaze import logs, tracing
-from huntaze.models import job_settle, node_store
+from huntaze.models import job_settle
 from huntaze.models.database import build_engine, build_sessions
 from huntaze.models.node_store import Worker
 from huntaze.settings import Settings
@@ -29,8 +29,7 @@ def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker, m
 
     def ready(sender: Any, **_: Any) -> None:
         serve(settings.worker, node_registry(metrics, worker.slots))
-        heartbeat.beat()
-        sender.timer.call_repeatedly(node_store.HEARTBEAT_S, heartbeat.beat)
+        heartbeat.keep_beating()
         sender.timer.call_repeatedly(EVENTS_S, lambda: sender.event_dispatcher and sender.event_dispatcher.flush())
 
     def gone(**_: Any) -> None:
