@@ -1,212 +1,35 @@
 """Settings: read once, at the door, from the environment and from `.env`; frozen from then on.
 
-Every variable is declared here with what it means and an example; `.env.example` and the errors are made from that.
+Every variable is declared in `setting_groups.py` with what it means and an example; `.env.example` and the errors come
+from there.
 """
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from huntaze.setting_groups import (
+    AISettings,
+    ApiSettings,
+    ClientSettings,
+    DatabaseSettings,
+    FlowerSettings,
+    Group,
+    RedisSettings,
+    RetentionSettings,
+    S3Settings,
+    WorkerSettings,
+)
 
 
 class SettingsError(Exception):
     """The environment does not describe a fleet. The message names each variable, what is expected and an example."""
 
 
-def _starts_with(*schemes: str) -> Any:
-    def check(value: SecretStr | str) -> SecretStr | str:
-        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if not plain.startswith(schemes):
-            raise ValueError(f"must start with {' or '.join(schemes)}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _is_database_url(value: SecretStr) -> SecretStr:
-    from sqlalchemy import make_url  # whoever has a database imports it anyhow
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        make_url(value.get_secret_value())
-    except (ArgumentError, ValueError):
-        # Neither error may be repeated: a password with an @ or a : in it is taken for host or port.
-        raise ValueError("is not a URL: the port has to be a number, a sign such as @ in a password %40") from None
-    return value
-
-
-HttpUrl = Annotated[str, _starts_with("http://", "https://")]
-
-
-class _Group(BaseSettings):
-    """One prefix of variables."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=".env", env_file_encoding="utf-8")
-
-
-class DatabaseSettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="HUNTAZE_DATABASE_")
-
-    url: Annotated[
-        SecretStr, _starts_with("postgresql+psycopg://", "postgresql://"), AfterValidator(_is_database_url)
-    ] = Field(
-        description="PostgreSQL 16 or newer, as a URL",
-        examples=["postgresql://huntaze:secret@db.internal:5432/huntaze"],
-    )
-    pool_size: int = Field(
-        5, ge=1, le=200, description="connections a process keeps; as many again in a rush", examples=[5]
-    )
-
-    @property
-    def sqlalchemy_url(self) -> str:
-        """The URL with the driver named, as SQLAlchemy wants it."""
-        return self.url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
-
-    @property
-    def libpq_url(self) -> str:
-        """The URL without the driver, as psycopg wants it."""
-        return self.url.get_secret_value().replace("postgresql+psycopg://", "postgresql://", 1)
-
-
-class RedisSettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="HUNTAZE_REDIS_")
-
-    url: Annotated[SecretStr, _starts_with("redis://", "rediss://")] = Field(
-        description="Redis 7 or Valkey 8 or newer: the broker", examples=["redis://:secret@redis.internal:6379/0"]
-    )
-    prefix: str = Field(
-        "huntaze:", min_length=1, max_length=64, description="before every key of the fleet", examples=["huntaze:"]
-    )
-
-
-class S3Settings(_Group):
-    model_config = SettingsConfigDict(env_prefix="HUNTAZE_S3_")
-
-    bucket: str = Field(
-        min_length=3, max_length=63, description="the bucket of uploads and artifacts", examples=["huntaze-media"]
-    )
-    endpoint_url: HttpUrl | None = Field(
-        None, description="of an S3-compatible store; unset for Amazon S3", examples=["https://s3.internal:9000"]
-    )
-    region: str = Field("us-east-1", description="the bucket's region", examples=["eu-west-3"])
-    access_key_id: str | None = Field(
-        None, description="unset: the instance's or task's role", examples=["AKIAIOSFODNN7EXAMPLE"]
-    )
-    secret_access_key: SecretStr | None = Field(
-        None, description="goes with HUNTAZE_S3_ACCESS_KEY_ID", examples=["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"]
-    )
-
-
-class AISettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="HUNTAZE_AI_")
-
-    base_url: HttpUrl = Field(
-        description="an OpenAI-style server; /chat/completions is put behind it",
-        examples=["https://my-resource.openai.azure.com/openai/v1"],
-    )
-    api_key: SecretStr | None = Field(None, description="sent as api-key and as bearer", examples=["0123456789abcdef"])
-    model: str = Field("Phi-4-multimodal-instruct", description="model or deployment name", examples=["vision"])
-    input_micro_usd_per_million: int = Field(
-        80_000, ge=0, description="price of a million input tokens, in millionths of a dollar", examples=[80_000]
-    )
-    output_micro_usd_per_million: int = Field(
-        320_000, ge=0, description="price of a million output tokens, in millionths of a dollar", examples=[320_000]
-    )
-    timeout_s: float = Field(120.0, gt=0, le=600, description="seconds for a whole call", examples=[120])
-
-
-class ApiSettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="HUNTAZE_API_")
-
-    host: str = Field("127.0.0.1", description="address the API binds", examples=["10.0.0.5"])
-    port: int = Field(8000, ge=1, le=65535, description="port the API binds", examples=[8000])
-    max_upload_bytes: int = Field(
-        5 * 1024**3,
-        ge=1,
-        le=5 * 1024**3,  # Amazon S3 takes no more in one PUT
-        description="largest upload that gets a URL, in bytes",
-        examples=[5_368_709_120],
-    )
-
-
-class WorkerSettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="HUNTAZE_WORKER_")
-
-    lease_s: float = Field(30.0, ge=1, le=600, description="seconds a silent worker keeps its job", examples=[30])
-    grace_s: float = Field(
-        25.0, ge=0, le=3600, description="seconds that running jobs get to finish at a stop", examples=[25]
-    )
-    queued_timeout_s: float = Field(
-        60.0, ge=1, le=3600, description="seconds after which a queued job is sent again", examples=[60]
-    )
-    queue_depth: int = Field(
-        2000, ge=1, le=100_000, description="most jobs of a queue that lie with the broker", examples=[2000]
-    )
-    log_level: str = Field(
-        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR", examples=["INFO"]
-    )
-    metrics_port: int = Field(
-        0, ge=0, le=65535, description="port of /metrics of a worker, dispatcher or beat; 0: none", examples=[9101]
-    )
-    metrics_host: str = Field("127.0.0.1", description="address that /metrics binds", examples=["10.0.0.5"])
-
-
-# Days that an Idempotency-Key is promised to be remembered: it stands in the job's row.
-KEEP_DAYS = 7
-
-
-class RetentionSettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="HUNTAZE_RETENTION_")
-
-    succeeded_days: int = Field(
-        7, ge=KEEP_DAYS, le=3650, description="days that a job is kept after it succeeded; 7 or more", examples=[7]
-    )
-    cancelled_days: int = Field(
-        7, ge=KEEP_DAYS, le=3650, description="days that a job is kept after it was cancelled; 7 or more", examples=[7]
-    )
-    failed_days: int = Field(
-        30, ge=KEEP_DAYS, le=3650, description="days that a job is kept after it failed; 7 or more", examples=[30]
-    )
-
-    @property
-    def shortest_days(self) -> int:
-        """How long any job that ended is still known."""
-        return min(self.succeeded_days, self.cancelled_days, self.failed_days)
-
-
-class FlowerSettings(_Group):
-    model_config = SettingsConfigDict(env_prefix="HUNTAZE_FLOWER_")
-
-    host: str = Field("127.0.0.1", description="address Flower binds", examples=["127.0.0.1"])
-    port: int = Field(5555, ge=1, le=65535, description="port Flower binds", examples=[5555])
-    user: str = Field("ops", description="name for Flower's login", examples=["ops"])
-    password: SecretStr | None = Field(
-        None,
-        min_length=8,
-        description="password for Flower's login; Flower does not start without",
-        examples=["s3cret-s3cret"],
-    )
-
-
-class ClientSettings(_Group):
-    """For `huntaze enqueue`, which asks a fleet from outside; no process of a fleet reads these."""
-
-    model_config = SettingsConfigDict(env_prefix="HUNTAZE_API_")
-
-    url: str | None = Field(
-        default=None, description="address of the API that `huntaze enqueue` uses", examples=["https://api.internal"]
-    )
-    key: SecretStr | None = Field(
-        default=None,
-        description="a creator's key for it, as `huntaze keys create` prints it",
-        examples=["hz_0123abcd_secret"],
-    )
-
-
-GROUPS: dict[str, type[_Group]] = {
+GROUPS: dict[str, type[Group]] = {
     "database": DatabaseSettings,
     "redis": RedisSettings,
     "s3": S3Settings,
@@ -238,7 +61,7 @@ def load(*names: str) -> Settings:
 
     With `names`, only these groups are looked at, and the settings hold nothing else: for commands that need no more.
     """
-    groups: dict[str, _Group] = {}
+    groups: dict[str, Group] = {}
     problems: list[str] = []
     for name in names or GROUPS:
         try:
@@ -250,18 +73,18 @@ def load(*names: str) -> Settings:
     return Settings.model_construct(None, **groups)  # the groups have been validated, each by itself
 
 
-def given(group: type[_Group]) -> list[str]:
+def given(group: type[Group]) -> list[str]:
     """The variables of a group that are set, in the environment or in `.env`."""
     present = {name.upper() for name, value in {**dotenv_values(".env"), **os.environ}.items() if value}
     return [name for field in group.model_fields if (name := variable(group, field)) in present]
 
 
-def variable(group: type[_Group], field: str) -> str:
+def variable(group: type[Group], field: str) -> str:
     """The environment variable of a field."""
     return f"{group.model_config.get('env_prefix', '')}{field}".upper()
 
 
-def _explain(group: type[_Group], problem: Mapping[str, Any]) -> str:
+def _explain(group: type[Group], problem: Mapping[str, Any]) -> str:
     field = str(problem["loc"][0])
     info = group.model_fields[field]
     trouble = "is not set" if problem["type"] == "missing" else str(problem["msg"]).removeprefix("Value error, ")
@@ -272,10 +95,10 @@ def _explain(group: type[_Group], problem: Mapping[str, Any]) -> str:
 def example_file() -> str:
     """The text of `.env.example`: every variable, what it means, its default or an example."""
     lines = [
-        "# Every variable of the fleet. Made from src/huntaze/settings.py (make env-example).",
+        "# Every variable of the fleet. Made from src/huntaze/setting_groups.py (make env-example).",
         "# `huntaze up` needs none of them: what is not set here is embedded.",
     ]
-    groups: list[type[_Group]] = [*GROUPS.values(), ClientSettings]
+    groups: list[type[Group]] = [*GROUPS.values(), ClientSettings]
     for group in groups:
         lines.append("")
         for field, info in group.model_fields.items():

@@ -11,7 +11,8 @@ from huntaze.models.job_args import JobArgs
 from huntaze.models.job_dispatch import Hint, Turns, promote, take_due
 from huntaze.models.job_kinds import KINDS
 from huntaze.models.jobs import Job, JobState
-from huntaze.settings import RedisSettings, Settings
+from huntaze.setting_groups import RedisSettings
+from huntaze.settings import Settings
 from huntaze.worker.app import build_app
 from huntaze.worker.dispatcher import celery_sender
 from tests.acceptance import kinds

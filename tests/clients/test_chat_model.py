@@ -8,7 +8,7 @@ import pytest
 
 from huntaze.clients.chat_model import ChatRequest, HttpChatModel
 from huntaze.pipelines.errors import Permanent, Transient
-from huntaze.settings import AISettings
+from huntaze.setting_groups import AISettings
 
 GOOD = {
     "model": "phi",

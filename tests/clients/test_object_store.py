@@ -12,7 +12,8 @@ import pytest
 from huntaze.clients.object_store import MemoryObjectStore, NoSuchObject, ObjectStore, StorageAway
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.pipelines.errors import Permanent, Transient
-from huntaze.settings import S3Settings, Settings
+from huntaze.setting_groups import S3Settings
+from huntaze.settings import Settings
 
 
 @pytest.fixture(params=["memory", "s3", "s3, asked once"])

@@ -14,7 +14,7 @@ from huntaze.models.batches import Batch
 from huntaze.models.database import Sessions
 from huntaze.models.job_retention import ROWS, Sweep, count_jobs, cutoffs
 from huntaze.models.jobs import ENDED, LIVE, Job, JobState
-from huntaze.settings import RetentionSettings
+from huntaze.setting_groups import RetentionSettings
 from tests.models.old_jobs import attempts_left, left, many_old_jobs, now, old_job
 
 POLICY = RetentionSettings(succeeded_days=7, cancelled_days=8, failed_days=30)

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from huntaze import logs
 from huntaze.api.edge import MAX_BODY_BYTES
 from huntaze.api.streams import Streams
-from huntaze.settings import ApiSettings
+from huntaze.setting_groups import ApiSettings
 
 GRACE_S = 5  # seconds that requests under way get at a stop
 

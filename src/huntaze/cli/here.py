@@ -9,7 +9,8 @@ from pathlib import Path
 from huntaze.cli.output import reachable
 from huntaze.cli.stack.rundir import published
 from huntaze.models.database import Sessions, build_engine, build_sessions
-from huntaze.settings import GROUPS, ClientSettings, Settings, given, load
+from huntaze.setting_groups import ClientSettings
+from huntaze.settings import GROUPS, Settings, given, load
 
 DATA_DIR = Path(".huntaze")
 

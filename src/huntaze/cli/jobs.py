@@ -13,7 +13,7 @@ from huntaze.models import job_reads, job_retention, job_store
 from huntaze.models.database import Sessions
 from huntaze.models.jobs import ENDED, Job, JobState
 from huntaze.pipelines.errors import HuntazeError
-from huntaze.settings import KEEP_DAYS
+from huntaze.setting_groups import KEEP_DAYS
 
 jobs = typer.Typer(no_args_is_help=True, help="List, show, retry, cancel and prune jobs.")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]

@@ -12,7 +12,7 @@ import httpx
 
 from huntaze import tracing
 from huntaze.pipelines.errors import Permanent, Transient
-from huntaze.settings import AISettings
+from huntaze.setting_groups import AISettings
 
 _MOST_BYTES = 4 << 20
 

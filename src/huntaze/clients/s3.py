@@ -16,7 +16,7 @@ from botocore.httpsession import URLLib3Session
 from huntaze import tracing
 from huntaze.clients.object_store import CHUNK, NoSuchObject, ObjectInfo, StorageAway, changed
 from huntaze.pipelines.errors import Permanent
-from huntaze.settings import S3Settings
+from huntaze.setting_groups import S3Settings
 
 _GONE = {"404", "NoSuchKey", "NotFound"}
 _CHANGED = {"412", "PreconditionFailed"}

@@ -13,7 +13,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from huntaze.models.jobs import ENDED, JobState
-from huntaze.settings import RetentionSettings
+from huntaze.setting_groups import RetentionSettings
 
 ROWS = 500  # of one turn
 _FIRST = datetime.fromtimestamp(0, UTC)

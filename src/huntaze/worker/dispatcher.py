@@ -20,7 +20,7 @@ from huntaze.models.database import KEEPALIVES, DatabaseAway, Sessions, build_st
 from huntaze.models.dispatch_board import Board
 from huntaze.models.job_dispatch import Hint, Turns
 from huntaze.models.node_store import HEARTBEAT_S
-from huntaze.settings import WorkerSettings
+from huntaze.setting_groups import WorkerSettings
 from huntaze.worker.depth import Depth
 from huntaze.worker.metrics import DispatcherMetrics
 from huntaze.worker.sentinel import Sentinel

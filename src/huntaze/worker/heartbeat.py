@@ -14,7 +14,7 @@ from huntaze.logs import logger
 from huntaze.models import job_claim, job_rescue, job_store, node_store
 from huntaze.models.database import DatabaseAway, build_engine, build_sessions
 from huntaze.models.node_store import Worker
-from huntaze.settings import DatabaseSettings
+from huntaze.setting_groups import DatabaseSettings
 
 _log = logger(__name__)
 

@@ -12,7 +12,7 @@ from huntaze.beat_schedule import SCHEDULE, SWEEP
 from huntaze.logs import logger
 from huntaze.models.job_dispatch import Hint
 from huntaze.models.job_kinds import QUEUES
-from huntaze.settings import WorkerSettings
+from huntaze.setting_groups import WorkerSettings
 from huntaze.worker.job_metrics import JobMetrics
 
 _log = logger(__name__)

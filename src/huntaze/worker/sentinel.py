@@ -2,7 +2,7 @@
 
 import redis
 
-from huntaze.settings import RedisSettings
+from huntaze.setting_groups import RedisSettings
 
 
 class Sentinel:
