@@ -12,7 +12,8 @@ from huntaze.models import dispatch_board, flow_store, job_dispatch, job_enqueue
 from huntaze.models.database import Sessions
 from huntaze.models.flows import FlowRate
 from huntaze.models.job_args import Noop
-from huntaze.models.job_dispatch import Taken, Turns
+from huntaze.models.job_dispatch import MOST_JOBS, Taken, Turns
+from huntaze.models.job_enqueue import NewJob
 from huntaze.models.job_kinds import KINDS, JobKind, Rate
 from huntaze.models.jobs import Job, JobState
 from huntaze.models.node_store import Worker
@@ -69,6 +70,16 @@ def test_no_more_than_there_is_room_for_oldest_first(sessions: Sessions, turns: 
     assert [hint.job_id for hint in rest.hints] == ids[3:]
     assert not rest.more
     assert take(sessions, 100, turns) == Taken([], more=False)
+
+
+def test_a_round_is_bounded_whatever_the_room(sessions: Sessions, turns: Turns) -> None:
+    """The dispatcher has other things to do: rescue, streams, the other queues."""
+    with sessions.begin() as session:
+        job_enqueue.enqueue_many(session, [NewJob(Noop()) for _ in range(MOST_JOBS + 1)])
+    first = take(sessions, 10 * MOST_JOBS, turns)
+    assert len(first.hints) == MOST_JOBS
+    assert first.more
+    assert len(take(sessions, 10 * MOST_JOBS, turns).hints) == 1
 
 
 def test_without_room_nothing_moves_but_somebody_waits(sessions: Sessions, turns: Turns) -> None:

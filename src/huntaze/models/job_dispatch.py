@@ -16,6 +16,7 @@ from huntaze.models.job_kinds import KINDS
 from huntaze.models.jobs import Job, JobState
 
 MOST_LANES = 500  # looked at in one turn of one kind: bounds a round where many lanes are at their limit
+MOST_JOBS = 200  # taken from one queue in one round, which holds up rescue, streams and the other queues meanwhile
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,15 @@ _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended('huntaze.dispatc
 
 
 def take_due(session: Session, queue: str, room: int, kinds: Mapping[str, int], turns: Turns) -> Taken:
-    """waiting -> queued for up to `room` due jobs of a queue: by priority, then in turn over each kind's flow keys.
+    """waiting -> queued for up to `room` due jobs of a queue, MOST_JOBS at once: by priority, then in turn over each
+    kind's flow keys.
 
     `kinds`: {kind: newest argument version} that some living worker of this queue can run; others wait. One dispatcher
     at a time fills a queue: two would each see the same room.
     """
     if not session.execute(_LOCK, {"queue": queue}).scalar_one():
         return Taken([], more=False)
+    room = min(room, MOST_JOBS)
     hints: list[Hint] = []
     more = False
     waiting = [(row.priority, row.kind) for row in session.execute(_KINDS_WAITING, {"queue": queue})]
