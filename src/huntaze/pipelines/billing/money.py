@@ -1,0 +1,77 @@
+"""Money as whole minor units of an ISO 4217 currency. Between the lines it is a Fraction: rounded once, at the line."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+from huntaze.pipelines.billing.errors import BillingError
+
+Exact = Fraction | Decimal | int  # minor units, or a number of units; never a float
+
+_ZERO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
+# ISO 4217's "active codes" whose minor unit is a hundredth.
+_TWO_DECIMALS = (
+    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP "
+    "CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES "
+    "KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK "
+    "NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB "
+    "TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG"
+)
+EXPONENTS: dict[str, int] = {
+    **dict.fromkeys(_ZERO_DECIMALS.split(), 0),
+    **dict.fromkeys(_TWO_DECIMALS.split(), 2),
+    **dict.fromkeys(_THREE_DECIMALS.split(), 3),
+}
+
+
+def exponent(currency: str) -> int:
+    """How many decimals the currency's minor unit is of (ISO 4217). Raises BillingError."""
+    try:
+        return EXPONENTS[currency]
+    except KeyError:
+        raise BillingError(
+            "billing.unknown_currency", f"{currency!r} is no currency of ISO 4217; write it as USD, EUR, JPY, ..."
+        ) from None
+
+
+def round_half_away(value: Exact) -> int:
+    """The nearest integer, halves away from zero: 232.5 -> 233, -232.5 -> -233."""
+    exact = Fraction(value)
+    away = (2 * abs(exact.numerator) + exact.denominator) // (2 * exact.denominator)
+    return away if exact >= 0 else -away
+
+
+def to_minor(amount: str | Exact, currency: str) -> int:
+    """Minor units of an amount in major ones, rounded half away from zero: "19.95" USD -> 1995."""
+    return round_half_away(Fraction(amount) * 10 ** exponent(currency))
+
+
+def to_major(minor: int, currency: str) -> Decimal:
+    """The amount in major units, with the currency's decimals: 1995 USD -> Decimal("19.95")."""
+    return Decimal(minor).scaleb(-exponent(currency))
+
+
+def format_money(minor: int, currency: str) -> str:
+    """For people: "1,234.50 USD", "-500 JPY"."""
+    return f"{to_major(minor, currency):,f} {currency}"
+
+
+def allocate(total: int, weights: Sequence[Exact]) -> list[int]:
+    """`total` in parts that are as near to the weights' shares as integers can be, and sum to it exactly.
+
+    Largest remainder (Hamilton): each gets its share rounded towards zero, what is left goes one by one to the largest
+    remainders, at a tie to the earlier. Weights are not negative; if all are 0 they count alike. Raises BillingError.
+    """
+    exact = [Fraction(weight) for weight in weights]
+    if not exact or min(exact) < 0:
+        raise BillingError("billing.bad_weights", "An amount is shared by one or more weights that are not negative.")
+    whole = sum(exact)
+    if not whole:
+        exact, whole = [Fraction(1)] * len(exact), Fraction(len(exact))
+    shares = [abs(total) * weight / whole for weight in exact]
+    parts = [int(share) for share in shares]
+    by_remainder = sorted(range(len(parts)), key=lambda at: (parts[at] - shares[at], at))
+    for at in by_remainder[: abs(total) - sum(parts)]:
+        parts[at] += 1
+    return parts if total >= 0 else [-part for part in parts]
