@@ -28,8 +28,8 @@ class ChatRequest:
     """One question. Equal questions may be answered from the cache, or by one call for many at once.
 
     `image`: a JPEG; `image_tokens`: the most that it costs, where the caller knows better than the deployment's bound.
-    `max_tokens`: of the answer; room to think is the deployment's own. `schema`: a JSON schema of the answer, for servers
-    that can be held to one; the prompt has to say it all the same. `prompt_version` goes up with the prompt's wording.
+    `max_tokens`: of the answer; room to think is the deployment's own. `schema`: a JSON schema of the answer, for
+    servers that can be held to one; the prompt has to say it all the same. `prompt_version`: of the prompt's wording.
     """
 
     role: Role

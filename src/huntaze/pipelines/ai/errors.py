@@ -18,8 +18,8 @@ BAD_RESPONSE: Final = "ai.bad_response"
 
 
 class BudgetExhausted(Transient):
-    """`ai.budget_exhausted`: the call does not fit into what is left of the month. `scope`: which limit it was: `total`,
-    `role:<role>` or `creator`. `retry_after`: seconds up to `resets_at` (UTC), by the database's clock."""
+    """`ai.budget_exhausted`: the call does not fit into what is left of the month. `scope`: which limit it was:
+    `total`, `role:<role>` or `creator`. `retry_after`: seconds up to `resets_at` (UTC), by the database's clock."""
 
     def __init__(self, scope: str, resets_at: datetime, retry_after: float | None = None) -> None:
         day = f"{resets_at:%Y-%m-%d}"
