@@ -1,7 +1,33 @@
 """Every table, imported: a statement on one follows its foreign keys to the others."""
 
-from huntaze.models import batches, content, events, flows, jobs, nodes, periodic, users
+from huntaze.models import (
+    ai_usage,
+    batches,
+    content,
+    events,
+    flows,
+    jobs,
+    nodes,
+    periodic,
+    scrape_budget,
+    trend_posts,
+    trend_sources,
+    users,
+)
 from huntaze.models.base import Base
 
-MODULES = (batches, content, events, flows, jobs, nodes, periodic, users)
+MODULES = (
+    ai_usage,
+    batches,
+    content,
+    events,
+    flows,
+    jobs,
+    nodes,
+    periodic,
+    scrape_budget,
+    trend_posts,
+    trend_sources,
+    users,
+)
 METADATA = Base.metadata
