@@ -3,6 +3,11 @@
 from huntaze.models import (
     ai_usage,
     batches,
+    billing_invoices,
+    billing_ledger,
+    billing_payments,
+    billing_plans,
+    billing_subscriptions,
     content,
     events,
     flows,
@@ -19,6 +24,11 @@ from huntaze.models.base import Base
 MODULES = (
     ai_usage,
     batches,
+    billing_invoices,
+    billing_ledger,
+    billing_payments,
+    billing_plans,
+    billing_subscriptions,
     content,
     events,
     flows,
