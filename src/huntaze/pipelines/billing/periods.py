@@ -1,7 +1,7 @@
 """When periods begin and end: half-open, on a kept anchor, by the wall clock of the customer's zone.
 
-Every boundary is derived from the anchor, never from the boundary before it, so 31 Jan -> 28 Feb -> 31 Mar. A wall-clock
-time that a zone skips moves on by the gap; of one that comes twice it is the one the anchor was in (PEP 495).
+Every boundary is derived from the anchor, never from the boundary before it, so 31 Jan -> 28 Feb -> 31 Mar. A time
+of day that a zone skips moves on by the gap; of one that comes twice it is the one that the anchor was in (PEP 495).
 """
 
 import calendar

@@ -42,8 +42,8 @@ class Plan:
 class Subscription:
     """What billing knows of a subscription.
 
-    key: names it in source keys. Fees are owed for [started_at, ends_at) without the trial and the pauses; a pause whose
-    end is not known ends at `periods.FOREVER`.
+    key: names it in source keys. Fees are owed for [started_at, ends_at) without the trial and the pauses; a pause
+    whose end is not known ends at `periods.FOREVER`.
     """
 
     key: str

@@ -28,19 +28,21 @@ class Tax:
 def taxes_on(base: Exact, rates: Sequence[TaxRate]) -> tuple[Tax, ...]:
     """The taxes of a line whose price after discounts is `base`, exact minor units.
 
-    What inclusive rates take out is rounded as one and shared by their percentages, so that price = net + tax; exclusive
+    What inclusive rates take out is rounded as one and shared by their percentages, so price = net + tax; exclusive
     ones are put on the exact rest.
     """
     price = Fraction(base)
     inside = [rate for rate in rates if rate.inclusive and rate.percent]
     percent = Fraction(sum((rate.percent for rate in inside), Decimal(0)))
     taken = price * percent / (100 + percent)
-    shares = allocate(round_half_away(taken), [rate.percent for rate in inside]) if inside else []
-    amounts = dict(zip(inside, shares, strict=True))
+    shares = iter(allocate(round_half_away(taken), [rate.percent for rate in inside]) if inside else [])
+    on_top = (price - taken) / 100
     return tuple(
         Tax(
             rate,
-            amounts.get(rate, 0) if rate.inclusive else round_half_away((price - taken) * Fraction(rate.percent) / 100),
+            (next(shares) if rate.percent else 0)
+            if rate.inclusive
+            else round_half_away(on_top * Fraction(rate.percent)),
         )
         for rate in rates
     )

@@ -29,7 +29,7 @@ def terms_to_json(terms: Terms) -> dict[str, Any]:
 def terms_from_json(document: dict[str, Any]) -> Terms:
     """Raises BillingError, naming the field."""
     fields = {name: value for name, value in document.items() if name != "kind"}
-    adapter = _KINDS.get(document.get("kind", ""))
+    adapter = _KINDS.get(str(document.get("kind")))
     if adapter is None:
         raise BillingError("billing.bad_terms", f"kind: one of {', '.join(_KINDS)} is expected.")
     try:
