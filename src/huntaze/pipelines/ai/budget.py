@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from huntaze.pipelines.errors import Transient
-
 DEFAULT_MONTHLY_MICRO_USD = 1_000_000_000  # the limit of the whole where nobody has set another: $1,000
 WARN_PERCENT = (80, 95)  # of a limit: told once a month and scope, when so much is spent
 
-Kind = Literal["all", "role", "creator"]
+Kind = Literal["total", "role", "creator"]
 _DAY_S = 86_400
 
 
@@ -25,15 +23,15 @@ class Scope:
     name: str = ""
 
     def __str__(self) -> str:
-        """As it stands in the ledger; `all` sorts first, so it is locked first."""
+        """As it stands in the ledger."""
         return f"{self.kind}:{self.name}" if self.name else self.kind
 
     @classmethod
     def parse(cls, written: str) -> "Scope":
         """Raises ValueError for what is no scope."""
         kind, _, name = written.partition(":")
-        if kind == "all" and not name:
-            return ALL
+        if kind == "total" and not name:
+            return TOTAL
         if kind == "role" and name:
             return cls("role", name)
         if kind == "creator" and name:
@@ -41,12 +39,12 @@ class Scope:
         raise ValueError(f"{written!r} is no scope of a budget")
 
 
-ALL = Scope("all")
+TOTAL = Scope("total")
 
 
 def scopes_of(role: str, creator_id: uuid.UUID | None) -> list[str]:
-    """Everything that a call counts towards, in the order in which the rows are locked."""
-    scopes = [ALL, Scope("role", role)]
+    """Everything that a call counts towards, sorted: the order in which the rows are locked."""
+    scopes = [TOTAL, Scope("role", role)]
     if creator_id is not None:
         scopes.append(Scope("creator", str(creator_id)))
     return sorted(map(str, scopes))
@@ -56,21 +54,6 @@ def month_after(moment: datetime) -> datetime:
     """When the budget of this moment's month resets: the first of the next month, UTC."""
     at = moment.astimezone(UTC)
     return datetime(at.year + at.month // 12, at.month % 12 + 1, 1, tzinfo=UTC)
-
-
-class BudgetExhausted(Transient):
-    """A call does not fit into what is left of the month. Waiting helps at `resets_at`, or once a limit is raised;
-    `retry_after` is the time until then, so a job that waits for it need not try before."""
-
-    def __init__(self, scope: str, resets_at: datetime, retry_after: float) -> None:
-        whose = {"all": "", "role": " for this kind of call", "creator": " of this creator"}[Scope.parse(scope).kind]
-        message = f"The month's AI budget{whose} is used up; it resets on {resets_at:%Y-%m-%d} (UTC)."
-        super().__init__("ai.budget_exhausted", message, retry_after)
-        self.scope = scope
-        self.resets_at = resets_at
-
-    def __reduce__(self) -> tuple[type["BudgetExhausted"], tuple[str, datetime, float | None]]:  # type: ignore[override]
-        return (type(self), (self.scope, self.resets_at, self.retry_after))
 
 
 def share_spent(spent: int, limit: int | None) -> float:
