@@ -1,0 +1,1 @@
+"""How a webhook leaves the house."""
