@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from huntaze.pipelines.ai.calls import Ask, Caller, ChatReply, ChatRequest, Role, Used
+from huntaze.pipelines.ai.chat_format import Answer
+from huntaze.pipelines.ai.deployments import Deployment
 
 
 class ModelGateway(Protocol):
@@ -74,7 +76,8 @@ class Breaker(Protocol):
     def allows(self, deployment: str) -> bool: ...
 
     def record(self, deployment: str, ok: bool) -> None:
-        """Of each call that was allowed. Not ok: away, too slow, or speaking nonsense; a refusal is an answer."""
+        """Of each call that was allowed and made. Not ok: away, too slow, or speaking nonsense; a refusal is an answer.
+        A call that was allowed need not come to be: the budget may refuse it."""
         ...
 
 
@@ -84,4 +87,16 @@ class Shaper(Protocol):
     def take(self, deployment: str, tokens: int, patience_s: float) -> AbstractContextManager[None]:
         """Holds a place for one call of at most `tokens` (input and output) while the block runs. Waits for it up to
         `patience_s`; raises Transient (`ai.rate_limited`, with `retry_after`) where that is not enough."""
+        ...
+
+
+class Wire(Protocol):
+    """One call to one deployment; knows no money, no retries."""
+
+    def complete(self, deployment: Deployment, request: ChatRequest) -> Answer:
+        """Raises CallFailed."""
+        ...
+
+    def stream(self, deployment: Deployment, request: ChatRequest) -> Iterator[str | Answer]:
+        """The pieces of the text, none of them empty, then the whole. Raises CallFailed."""
         ...

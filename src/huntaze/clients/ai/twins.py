@@ -137,6 +137,16 @@ class MemoryBreaker:
         self.recorded.append((deployment, ok))
 
 
+class NoBreaker:
+    """Lets everything through."""
+
+    def allows(self, deployment: str) -> bool:  # noqa: ARG002
+        return True
+
+    def record(self, deployment: str, ok: bool) -> None:
+        """Keeps nothing."""
+
+
 class NoShaper:
     """Knows no limits."""
 
