@@ -2,6 +2,7 @@
 
 from huntaze.models import (
     ai_usage,
+    analytics,
     batches,
     billing_invoices,
     billing_ledger,
@@ -23,6 +24,7 @@ from huntaze.models.base import Base
 
 MODULES = (
     ai_usage,
+    analytics,
     batches,
     billing_invoices,
     billing_ledger,
