@@ -105,7 +105,7 @@ def draft_invoice(
     previous: the period that ended, for prices in arrears. usage: what was counted until now and is not billed, late
     records included. carried: lines of changes since the last invoice. credit_minor: the customer's balance, 0 or more.
     """
-    lines = [*carried]
+    lines: list[Line] = []
     for price in plan.prices:
         if price.meter is not None:
             counted = [one for one in usage if one.meter == price.meter]
@@ -114,7 +114,7 @@ def draft_invoice(
             lines += fee_line(plan, price, subscription, period)
         elif previous is not None:
             lines += fee_line(plan, price, subscription, previous)
-    return settle(lines, plan, coupons=coupons, credit_minor=credit_minor, tax_rates=tax_rates)
+    return settle([*lines, *carried], plan, coupons=coupons, credit_minor=credit_minor, tax_rates=tax_rates)
 
 
 def owed_for(subscription: Subscription, period: Period) -> list[Period]:
@@ -134,7 +134,7 @@ def fee_line(plan: Plan, price: Price, subscription: Subscription, period: Perio
         return []
     whole = subscription.cycle.period_at(period.start)
     share = fraction(parts, whole, subscription.cycle.zone, plan.proration)
-    quantity = Decimal(subscription.quantity)
+    quantity = Decimal(1 if isinstance(price.terms, Flat) else subscription.quantity)
     line = Line(
         source_key=f"{subscription.key}:{key}:{price.code}:{period.start.isoformat()}",
         description=price.description,
