@@ -1,0 +1,1 @@
+"""What is rising: topics, hourly buckets, the detector, the life of a trend."""
