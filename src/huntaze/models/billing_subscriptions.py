@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, SmallInteger, String, Text, func
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from huntaze.models.base import Base, new_id
@@ -21,7 +21,8 @@ class SubscriptionStatus(enum.StrEnum):
 
 
 class Subscription(Base):
-    """The anchor is kept for good; `next_billing_at` is the start of the first period that has no invoice.
+    """The anchor stays until the interval changes; `next_billing_at` is where the first period begins that has no
+    invoice.
 
     A subscription with a `held_code` is not billed until a person has looked: `billing_store.release`.
     """
@@ -45,9 +46,9 @@ class Subscription(Base):
     quantity: Mapped[int] = mapped_column(default=1)
     billed_plan_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("plans.id"))  # of the period that runs
     billed_quantity: Mapped[int | None]
+    billed_anchor: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(String(16), default=SubscriptionStatus.ACTIVE)
     anchor: Mapped[datetime]  # every boundary is derived from it, in the wall clock of time_zone
-    anchor_day: Mapped[int | None] = mapped_column(SmallInteger)  # the day of the month, where the anchor was clamped
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
     started_at: Mapped[datetime]
     trial_end: Mapped[datetime | None]

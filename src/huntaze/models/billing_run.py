@@ -1,0 +1,137 @@
+"""The run: what is due becomes invoices, a batch a transaction.
+
+Killed anywhere, run again, run twice at once: a batch is whole or not there, its rows are locked while it is made, and
+(subscription, period start) is unique. A subscription that is due for many periods gets one a batch, oldest first.
+"""
+
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from huntaze.models import billing_books, billing_domain, billing_drafts, billing_issue, billing_usage
+from huntaze.models.billing_drafts import Due, Held
+from huntaze.models.billing_issue import Drafted
+from huntaze.models.billing_subscriptions import Subscription, SubscriptionChange, SubscriptionStatus
+from huntaze.models.billing_usage import Share
+from huntaze.pipelines.errors import HuntazeError
+
+CANNOT_DRAFT = "billing.cannot_draft"
+
+
+@dataclass(frozen=True)
+class RunPolicy:
+    """`batch`: subscriptions a transaction. `most_periods`: a subscription that is due for more waits for a person."""
+
+    batch: int = 200
+    most_periods: int = 3
+
+
+@dataclass(frozen=True)
+class Billed:
+    """What a batch came to. `claimed` is 0 when nothing is due that nobody else has in hand."""
+
+    claimed: int = 0
+    numbers: tuple[int, ...] = ()
+    ended: int = 0
+    held: tuple[uuid.UUID, ...] = ()
+
+
+def bill_batch(session: Session, slot: datetime, policy: RunPolicy) -> Billed:
+    """Bills one period each of up to `policy.batch` subscriptions that are due at `slot`. Passes over those in use."""
+    query = (
+        select(Subscription)
+        .where(Subscription.status == SubscriptionStatus.ACTIVE, Subscription.held_code.is_(None))
+        .where(Subscription.next_billing_at <= slot)
+        .order_by(Subscription.next_billing_at, Subscription.id)
+        .limit(policy.batch)
+        .with_for_update(skip_locked=True)
+    )
+    rows = session.scalars(query, execution_options={"populate_existing": True}).all()
+    return bill(session, rows, slot, policy) if rows else Billed()
+
+
+def bill(session: Session, rows: Sequence[Subscription], slot: datetime, policy: RunPolicy) -> Billed:
+    """Bills the next period of each of these rows, which the caller has locked. Those that cannot be are held."""
+    drafted, held = draft(session, rows, slot, policy)
+    written = [one for one in drafted if one.draft.lines or one.period]  # an end with nothing left to bill has none
+    ended = sum(_advance(session, one) for one in drafted)
+    session.flush()
+    numbers = billing_issue.issue(session, written, slot)
+    return Billed(len(rows), tuple(numbers), ended, tuple(held))
+
+
+def draft(
+    session: Session, rows: Sequence[Subscription], slot: datetime, policy: RunPolicy
+) -> tuple[list[Drafted], list[uuid.UUID]]:
+    """The invoices of these rows, and who is held instead. Marks their usage as billed, and locks credits."""
+    offers = billing_domain.load_offers(session, {id for row in rows for id in (row.plan_id, row.billed_plan_id) if id})
+    held: list[uuid.UUID] = []
+    due: list[Due] = []
+    for row in rows:
+        try:
+            due.append(billing_drafts.due_of(row, offers, slot, policy.most_periods))
+        except (Held, HuntazeError) as error:
+            held.append(_hold(session, row, slot, error))
+    drafted = _drafts(session, due, slot, held)
+    failed = {one.invoice_id for one in due} - {one.invoice_id for one in drafted}
+    if failed:
+        billing_usage.put_back(session, failed)
+    return drafted, held
+
+
+def _drafts(session: Session, due: Sequence[Due], slot: datetime, held: list[uuid.UUID]) -> list[Drafted]:
+    terms = _load_terms(session, due)
+    drafted = []
+    for one in due:
+        try:
+            drafted.append(billing_drafts.draft(one, terms))
+        except (HuntazeError, ArithmeticError, ValueError, LookupError) as error:
+            held.append(_hold(session, one.row, slot, error))  # one plan that cannot be read stops nobody else
+    return drafted
+
+
+def _load_terms(session: Session, due: Sequence[Due]) -> billing_drafts.Terms:
+    """All that the drafts of a batch need, by a statement each."""
+    shares = [Share(one.row.id, one.invoice_id, one.period.start if one.period else None) for one in due]
+    holders = {(one.row.creator_id, one.offer.plan.currency) for one in due}
+    return billing_drafts.Terms(
+        usage=billing_usage.take_usage(session, shares),
+        carried=billing_usage.take_items(session, shares),
+        coupons=billing_domain.load_coupons(session, _some(one.row.coupon_id for one in due)),
+        taxes=billing_domain.load_taxes(session, _some(one.row.tax_rate_id for one in due)),
+        credit=billing_books.lock_credit(session, holders) if holders else {},
+    )
+
+
+def _some(ids: Iterable[uuid.UUID | None]) -> Collection[uuid.UUID]:
+    return {id for id in ids if id is not None}
+
+
+def _advance(session: Session, one: Drafted) -> bool:
+    """Moves the subscription behind the period that is billed; whether that was its end."""
+    row, period = one.subscription, one.period
+    if row.coupon_id is not None and row.coupon_left is not None and one.draft.discount_minor:
+        row.coupon_left -= 1
+        if not row.coupon_left:
+            row.coupon_id = row.coupon_left = None
+    if period:
+        row.period_start, row.period_end, row.next_billing_at = period.start, period.end, period.end
+        row.billed_plan_id, row.billed_quantity, row.billed_anchor = row.plan_id, row.quantity, row.anchor
+        return False
+    row.status, row.ended_at, row.next_billing_at = SubscriptionStatus.CANCELLED, period.start, None
+    session.add(SubscriptionChange(subscription_id=row.id, kind="end", at=period.start))
+    return True
+
+
+def _hold(session: Session, row: Subscription, slot: datetime, error: Exception) -> uuid.UUID:
+    foreseen = isinstance(error, Held | HuntazeError)
+    row.held_code = error.code if isinstance(error, Held | HuntazeError) else CANNOT_DRAFT
+    row.held_message = str(error) if foreseen else f"{type(error).__name__}: {error}"
+    data = {"code": row.held_code, "message": row.held_message}
+    session.add(SubscriptionChange(subscription_id=row.id, kind="hold", at=slot, data=data))
+    session.flush()
+    return row.id
