@@ -17,8 +17,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from huntaze import tracing
 from huntaze.api.app import build_app
+from huntaze.clients.ai.configured import routes_of
+from huntaze.clients.ai.gateway import Gateway
+from huntaze.clients.ai.twins import MemoryBudget
+from huntaze.clients.ai.wire import HttpWire
 from huntaze.clients.build import Clients
-from huntaze.clients.chat_model import HttpChatModel
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models import job_dispatch, job_enqueue, user_store
 from huntaze.models.database import Sessions
@@ -54,7 +57,8 @@ def runtime(settings: Settings, objects: S3ObjectStore) -> Iterator[Runtime]:
     """With the real store, and a model whose server is a double over real HTTP semantics."""
     http = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200, json=ANSWER)))
     built = build_runtime(settings)
-    yield replace(built, clients=Clients(objects, HttpChatModel(settings.ai, http)))
+    model = Gateway(routes_of(settings.ai), HttpWire(http=http), MemoryBudget())
+    yield replace(built, clients=Clients(objects, model))
     built.sessions.kw["bind"].dispose()
 
 

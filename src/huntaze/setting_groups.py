@@ -1,9 +1,14 @@
 """Every variable of the fleet: one class a prefix, each field with what it means and an example."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from huntaze.pipelines.webhooks.signing import Keyring
+from huntaze.pipelines.webhooks.targets import TargetPolicy
 
 
 def _starts_with(*schemes: str) -> Any:
@@ -90,14 +95,39 @@ class S3Settings(Group):
     )
 
 
+def _deployments_file(path: Path) -> Path:
+    from huntaze.pipelines.ai.config import ConfigError, parse_config  # only who has such a file
+
+    try:
+        parse_config(path.read_text())
+    except ConfigError as error:
+        raise ValueError(f"{path}: " + f"\n    {path}: ".join(error.problems)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'no UTF-8'})") from None
+    return path
+
+
 class AISettings(Group):
+    """One server for all roles by `base_url` and what goes with it, or any number by the file of `config`."""
+
     model_config = SettingsConfigDict(env_prefix="HUNTAZE_AI_")
 
-    base_url: HttpUrl = Field(
-        description="an OpenAI-style server; /chat/completions is put behind it",
+    config: Annotated[Path, AfterValidator(_deployments_file)] | None = Field(
+        None,
+        description="a TOML file of deployments and roles, in place of the variables below; see docs/ai.md",
+        examples=["/etc/huntaze/ai.toml"],
+    )
+    base_url: HttpUrl | None = Field(
+        None,
+        validate_default=True,
+        description="an OpenAI-style server; /chat/completions is put behind it (required without HUNTAZE_AI_CONFIG)",
         examples=["https://my-resource.openai.azure.com/openai/v1"],
     )
-    api_key: SecretStr | None = Field(None, description="sent as api-key and as bearer", examples=["0123456789abcdef"])
+    api_key: SecretStr | None = Field(
+        None,
+        description="of that server: sent as api-key, and as bearer where it is not Azure's",
+        examples=["0123456789abcdef"],
+    )
     model: str = Field("Phi-4-multimodal-instruct", description="model or deployment name", examples=["vision"])
     input_micro_usd_per_million: int = Field(
         80_000, ge=0, description="price of a million input tokens, in millionths of a dollar", examples=[80_000]
@@ -106,6 +136,13 @@ class AISettings(Group):
         320_000, ge=0, description="price of a million output tokens, in millionths of a dollar", examples=[320_000]
     )
     timeout_s: float = Field(120.0, gt=0, le=600, description="seconds for a whole call", examples=[120])
+
+    @field_validator("base_url")
+    @classmethod
+    def _some_server(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and "config" in info.data and info.data["config"] is None:
+            raise PydanticCustomError("missing", "is not set")
+        return value
 
 
 class ApiSettings(Group):
@@ -161,10 +198,47 @@ class RetentionSettings(Group):
         30, ge=KEEP_DAYS, le=3650, description="days that a job is kept after it failed; 7 or more", examples=[30]
     )
 
+    events_days: int = Field(
+        7, ge=1, le=3650, description="days that an event, and what webhooks made of it, is kept", examples=[7]
+    )
+
     @property
     def shortest_days(self) -> int:
         """How long any job that ended is still known."""
         return min(self.succeeded_days, self.cancelled_days, self.failed_days)
+
+
+class WebhookSettings(Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_WEBHOOKS_")
+
+    key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="what endpoints' secrets are derived from; without it nobody can make an endpoint",
+        examples=["a-long-random-text-that-openssl-rand-base64-32-made"],
+    )
+    previous_key: SecretStr | None = Field(
+        None, min_length=32, description="the key before that, until all secrets are rotated", examples=["the-one-before"]
+    )
+    ports: Annotated[str, Field(pattern=r"^\d{1,5}(,\d{1,5})*$")] = Field(
+        "443,8443", description="ports that webhooks may go to", examples=["443,8443"]
+    )
+    insecure: bool = Field(
+        False, description="for a machine of one's own: http, any port and private addresses too", examples=["false"]
+    )
+
+    @property
+    def keys(self) -> Keyring | None:
+        """The keys of the secrets; None where there is none."""
+        if self.key is None:
+            return None
+        previous = None if self.previous_key is None else self.previous_key.get_secret_value().encode()
+        return Keyring(self.key.get_secret_value().encode(), previous)
+
+    @property
+    def policy(self) -> TargetPolicy:
+        """Where webhooks may go."""
+        return TargetPolicy(frozenset(map(int, self.ports.split(","))), self.insecure)
 
 
 class FlowerSettings(Group):

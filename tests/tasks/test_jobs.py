@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import func, select
 
+from huntaze.clients.ai.twins import ScriptedGateway
 from huntaze.clients.build import Clients
-from huntaze.clients.chat_model import ScriptedChatModel
 from huntaze.clients.object_store import MemoryObjectStore
 from huntaze.models import job_claim, job_dispatch, job_enqueue
 from huntaze.models.database import Sessions
@@ -36,7 +36,7 @@ def start(sessions: Sessions, settings: Settings) -> Start:
             job_dispatch.take_due(session, "default", 10, {"jobs.prune": 1}, Turns())
             held = job_claim.claim(session, job.id, "here/1", 60)
         assert held is not None
-        clients = Clients(MemoryObjectStore(), ScriptedChatModel(lambda request: "{}"))
+        clients = Clients(MemoryObjectStore(), ScriptedGateway(lambda request: "{}"))
         lease = SimpleNamespace(lost=False, cancelled=cancelled)
         return JobContext(held, sessions, clients, lease, settings), args
 

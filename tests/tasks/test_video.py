@@ -8,8 +8,8 @@ from typing import Literal
 
 import pytest
 
+from huntaze.clients.ai.twins import ScriptedGateway
 from huntaze.clients.build import Clients
-from huntaze.clients.chat_model import ChatRequest, ScriptedChatModel
 from huntaze.clients.object_store import MemoryObjectStore
 from huntaze.models import content_store, job_claim, job_dispatch, job_enqueue, job_settle
 from huntaze.models.base import new_id
@@ -19,6 +19,7 @@ from huntaze.models.job_args import VideoAnalyze, VideoExtract
 from huntaze.models.job_dispatch import Turns
 from huntaze.models.jobs import Job
 from huntaze.models.users import User
+from huntaze.pipelines.ai.calls import ChatRequest
 from huntaze.pipelines.errors import Transient
 from huntaze.pipelines.video.errors import MediaError
 from huntaze.pipelines.video.report import BadAnswer
@@ -43,7 +44,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def clients() -> Clients:
-    return Clients(MemoryObjectStore(), ScriptedChatModel(lambda request: json.dumps(ANSWER)))
+    return Clients(MemoryObjectStore(), ScriptedGateway(lambda request: json.dumps(ANSWER)))
 
 
 def claimed(sessions: Sessions, job: Job) -> Job:
@@ -122,8 +123,8 @@ def test_a_video_becomes_pictures_and_then_an_analysis(start: Start, sample: byt
 
 def test_the_model_is_shown_the_grid_and_told_its_cells(start: Start, sample: bytes, clients: Clients) -> None:
     asked: list[ChatRequest] = []
-    model = clients.vision
-    assert isinstance(model, ScriptedChatModel)
+    model = clients.ai
+    assert isinstance(model, ScriptedGateway)
     model.answer = lambda request: asked.append(request) or json.dumps(ANSWER)  # type: ignore[func-returns-value]
     ctx, task = start(sample)
     extract_video(ctx, VideoExtract(task_id=task.id))
@@ -201,8 +202,8 @@ def test_a_video_that_is_replaced_again_and_again_fails_with_a_code(
 def scripted(clients: Clients, *answers: str) -> list[ChatRequest]:
     """From now on the model gives these answers, the last one for ever; returns what it is asked."""
     asked: list[ChatRequest] = []
-    model = clients.vision
-    assert isinstance(model, ScriptedChatModel)
+    model = clients.ai
+    assert isinstance(model, ScriptedGateway)
 
     def answer(request: ChatRequest) -> str:
         asked.append(request)
@@ -279,9 +280,9 @@ def test_the_same_video_again_costs_nothing_and_says_so(
 def test_another_model_is_asked_anew(analysed: Callable[..., ContentTask], sample: bytes, clients: Clients) -> None:
     asked = scripted(clients, json.dumps(ANSWER))
     analysed(sample)
-    model = clients.vision
-    assert isinstance(model, ScriptedChatModel)
-    model.identity = "another"
+    model = clients.ai
+    assert isinstance(model, ScriptedGateway)
+    model.name = "another"
     analysed(sample)
     assert len(asked) == 2
 

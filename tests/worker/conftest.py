@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from huntaze.clients.ai.twins import ScriptedGateway
 from huntaze.clients.build import Clients
-from huntaze.clients.chat_model import ScriptedChatModel
 from huntaze.clients.object_store import MemoryObjectStore
 from huntaze.models import job_dispatch
 from huntaze.models.database import Sessions
@@ -25,7 +25,7 @@ KNOWN = {name: kind.args.version for name, kind in KINDS.items()}
 @pytest.fixture
 def runtime(settings: Settings, sessions: Sessions) -> Iterator[Runtime]:
     built = build_runtime(settings)
-    yield replace(built, clients=Clients(MemoryObjectStore(), ScriptedChatModel(lambda request: "{}")))
+    yield replace(built, clients=Clients(MemoryObjectStore(), ScriptedGateway(lambda request: "{}")))
     built.sessions.kw["bind"].dispose()
 
 

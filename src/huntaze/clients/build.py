@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from huntaze.clients.chat_model import ChatModel, HttpChatModel
+from huntaze.clients.ai.build import build_gateway
+from huntaze.clients.ai.ports import Budget, ModelGateway
 from huntaze.clients.object_store import ObjectStore
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.settings import Settings
@@ -13,9 +14,9 @@ class Clients:
     """What handlers may ask of the outside world."""
 
     objects: ObjectStore
-    vision: ChatModel
+    ai: ModelGateway
 
 
-def build_clients(settings: Settings) -> Clients:
-    """Builds all clients. Opens no connection yet."""
-    return Clients(objects=S3ObjectStore(settings.s3), vision=HttpChatModel(settings.ai))
+def build_clients(settings: Settings, budget: Budget) -> Clients:
+    """Builds all clients; `budget`: what models may cost. Opens no connection yet."""
+    return Clients(objects=S3ObjectStore(settings.s3), ai=build_gateway(settings.ai, settings.redis, budget))

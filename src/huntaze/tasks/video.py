@@ -7,12 +7,12 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from huntaze.clients.chat_model import ChatReply, ChatRequest
 from huntaze.clients.object_store import CHANGED, NoSuchObject, ObjectInfo, ObjectStore
 from huntaze.models import content_store
 from huntaze.models.content import ContentTask
 from huntaze.models.content_store import Analysed, Extracted
 from huntaze.models.job_args import VideoAnalyze, VideoExtract
+from huntaze.pipelines.ai.calls import Caller, ChatReply, ChatRequest
 from huntaze.pipelines.errors import Transient
 from huntaze.pipelines.video import errors
 from huntaze.pipelines.video.errors import media_error
@@ -144,8 +144,15 @@ def analyze_video(ctx: JobContext, args: VideoAnalyze) -> None:
     cells = layout(tuple(frame["time_s"] for frame in task.keyframes))
     with ctx.stage("load"):
         grid = ctx.clients.objects.read(task.artifacts["grid"])
-    request = ChatRequest(build_prompt(facts, cells), grid, answer_tokens(len(cells)))
-    key = request_key(ctx.clients.vision.identity, request.prompt, grid)
+    request = ChatRequest(
+        "vision",
+        build_prompt(facts, cells),
+        image=grid,
+        image_tokens=_grid_tokens(cells),
+        max_tokens=answer_tokens(len(cells)),
+        prompt_version=PROMPT_VERSION,
+    )
+    key = request_key(ctx.clients.ai.identity("vision"), request.prompt, grid)
     with ctx.sessions() as session:
         before = content_store.find_analysis(session, task.creator_id, key)
     if before is None:
@@ -163,14 +170,16 @@ def _ask(ctx: JobContext, request: ChatRequest, times: dict[int, float]) -> tupl
 
     Raises BadAnswer with both answers in its detail.
     """
+    # Whole analyses are kept in the ledger; a bad answer must not be given again to the job that runs anew.
+    caller = Caller(ctx.job.creator_id, ctx.job.id, cache_s=0)
     ctx.progress(0.1, "ask")
-    replies = [ctx.clients.vision.complete(request)]
+    replies = [ctx.clients.ai.complete(request, caller)]
     try:
         return parse_report(replies[0].text, times), replies
     except BadAnswer as error:
         first = error
     ctx.progress(0.6, "repair")
-    replies.append(ctx.clients.vision.complete(replace(request, prompt=repair_prompt(request.prompt, first))))
+    replies.append(ctx.clients.ai.complete(replace(request, prompt=repair_prompt(request.prompt, first)), caller))
     try:
         return parse_report(replies[1].text, times), replies
     except BadAnswer as second:
@@ -200,7 +209,11 @@ def _reused(before: Analysed) -> dict[str, Any]:
 
 def _forecast(ctx: JobContext, request: ChatRequest, cells: Sequence[Cell]) -> dict[str, int]:
     """What one call for this was expected to take: the output at its most, the cost accordingly."""
-    width, height = max(cell.box[2] for cell in cells), max(cell.box[3] for cell in cells)
-    sent = canvas_tokens(width, height) + prompt_tokens(request.prompt)
-    cost = ctx.clients.vision.price(sent, request.max_tokens)
+    sent = _grid_tokens(cells) + prompt_tokens(request.prompt)
+    cost = ctx.clients.ai.price("vision", sent, request.max_tokens)
     return {"input_tokens": sent, "output_tokens": request.max_tokens, "cost_micro_usd": cost}
+
+
+def _grid_tokens(cells: Sequence[Cell]) -> int:
+    """What the picture costs, by the model's own rule."""
+    return canvas_tokens(max(cell.box[2] for cell in cells), max(cell.box[3] for cell in cells))

@@ -22,6 +22,7 @@ from huntaze.models.job_claim import Claimed
 from huntaze.models.job_kinds import KINDS, parse_args
 from huntaze.models.job_settle import AttemptEnd, CancelRequested, LeaseLost
 from huntaze.models.jobs import AttemptOutcome, Job, JobState
+from huntaze.pipelines.ai.errors import BudgetExhausted
 from huntaze.pipelines.errors import HuntazeError, Permanent, Transient
 from huntaze.settings import Settings
 from huntaze.tasks.context import JobContext, Snooze
@@ -149,6 +150,8 @@ def _write(session: Session, ctx: JobContext, error: Exception, end: AttemptEnd)
         return job_settle.snooze(session, *held, end, error.seconds)
     if isinstance(error, DatabaseAway):  # our own ledger's trouble, which costs the job nothing
         return job_settle.snooze(session, *held, end, _SETTLE_AGAIN_S)
+    if isinstance(error, BudgetExhausted):  # waits for the month to end, or for a larger limit
+        return job_settle.snooze(session, *held, end, retry_delay(ctx.job, error))
     if isinstance(error, Permanent):
         return job_settle.fail(session, *held, end)
     return job_settle.retry_later(session, *held, end, retry_delay(ctx.job, error))
@@ -160,7 +163,8 @@ def _outcome(error: Exception, job: Job) -> AttemptOutcome:
         return AttemptOutcome.FAILED
     if isinstance(error, CancelRequested):
         return AttemptOutcome.CANCELLED
-    return AttemptOutcome.SNOOZED if isinstance(error, (Snooze, *DatabaseAway)) else AttemptOutcome.RETRIED
+    free = isinstance(error, (Snooze, BudgetExhausted, *DatabaseAway))
+    return AttemptOutcome.SNOOZED if free else AttemptOutcome.RETRIED
 
 
 def _end(ctx: JobContext, error: Exception) -> AttemptEnd:

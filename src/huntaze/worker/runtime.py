@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from huntaze.clients.build import Clients, build_clients
 from huntaze.models import tally
+from huntaze.models.ai_budget import BudgetLedger
 from huntaze.models.database import Sessions, build_engine, build_sessions
 from huntaze.settings import Settings
 from huntaze.tasks.registry import Handler, handlers
@@ -44,7 +45,7 @@ def build_runtime(settings: Settings, *, threads: int = 1, metrics: JobMetrics |
         settings=settings,
         sessions=sessions,
         statements=engine,
-        clients=build_clients(settings),
+        clients=build_clients(settings, BudgetLedger(sessions)),
         leases=LeaseKeeper(sessions, settings.worker.lease_s),
         handlers=handlers(),
         counts=counts,

@@ -10,14 +10,12 @@ import uuid_utils.compat
 from huntaze.clients.ai.errors import CallFailed
 from huntaze.clients.ai.patience import Patience
 from huntaze.clients.ai.ports import Breaker, Budget, Shaper, Wire
-from huntaze.logs import logger
 from huntaze.pipelines.ai import errors, tokens
 from huntaze.pipelines.ai.calls import Ask, Caller, ChatReply, ChatRequest, Outcome, Used
 from huntaze.pipelines.ai.chat_format import Answer
 from huntaze.pipelines.ai.deployments import Deployment
 from huntaze.pipelines.errors import Permanent, Transient
 
-_log = logger(__name__)
 _SICK: Final[frozenset[Outcome]] = frozenset({"unavailable", "timeout", "bad_response"})
 _LEASE_SLACK_S: Final = 30.0  # for waiting on a thread, and for settling
 
@@ -62,27 +60,29 @@ class Asking:
         """An answer that was paid before: shown whole, and noted as having cost nothing."""
         ask = self._new_ask(0)
         used = Used(reply.deployment, 0, 0, 0, 0, 0, 0, "ok", cache_hit=True, sandbox=reply.sandbox)
-        self._write(lambda: self._calls.budget.note(ask, used))
+        self._calls.budget.note(ask, used)
         self._pass_on(reply.text)
         return replace(reply, cost_micro_usd=0, cache_hit=True)
 
     def _call(self) -> ChatReply:
         name, request = self.deployment.name, self.request
         most = tokens.input_bound(self.deployment, request) + tokens.output_bound(self.deployment, request)
+        asked = time.monotonic()
         with self._calls.shaper.take(name, most, self._patience.left_s):
+            self._patience.spend(time.monotonic() - asked)
             if not self._calls.breaker.allows(name):
                 raise Transient(errors.UNAVAILABLE, "The model's server has failed too often and is given a rest.")
             ask = self._new_ask(tokens.bound(self.deployment, request))
-            self._reserve(ask)
+            self._calls.budget.reserve(ask)
             begun = time.monotonic()
             try:
                 answer = self._answer()
             except CallFailed as failed:
                 self._calls.breaker.record(name, failed.outcome not in _SICK)
-                self._settle(ask, self._failed(failed, begun))
+                self._calls.budget.settle(ask, self._failed(failed, begun))
                 raise failed.error from failed
             except BaseException:  # a fault of ours, or a stop in the middle: it may have been paid
-                self._settle(ask, self._nothing(None, begun, "abandoned"))
+                self._calls.budget.settle(ask, self._nothing(None, begun, "abandoned"))
                 raise
             self._calls.breaker.record(name, True)
             return self._taken(ask, answer, begun)
@@ -106,12 +106,10 @@ class Asking:
         usage, cost = answer.usage, None
         if usage is not None:
             cost = tokens.cost(self.deployment, usage.input, usage.output, usage.audio)
-            if cost > ask.bound_micro_usd:
-                _log.warning("a call cost more than its bound", deployment=ask.deployment, cost_micro_usd=cost)
         outcome: Outcome = "ok" if answer.finish == "stop" else answer.finish
         counts = (usage.input, usage.output, usage.cached, usage.reasoning or 0) if usage else (0, 0, 0, 0)
         used = Used(ask.deployment, *counts, cost, _since(begun), outcome, sandbox=answer.sandbox)
-        self._settle(ask, used)
+        self._calls.budget.settle(ask, used)
         if answer.finish == "content_filter":
             raise errors.content_filter()
         return ChatReply(
@@ -134,14 +132,6 @@ class Asking:
         caller, id = self.caller, uuid_utils.compat.uuid7()
         return Ask(id, self.request.role, one.name, caller.creator_id, caller.job_id, bound, lease_s)
 
-    def _reserve(self, ask: Ask) -> None:
-        try:
-            self._calls.budget.reserve(ask)
-        except errors.BudgetExhausted:
-            refused = Used(ask.deployment, 0, 0, 0, 0, 0, 0, "budget")
-            self._write(lambda: self._calls.budget.note(ask, refused))
-            raise
-
     def _failed(self, failed: CallFailed, begun: float) -> Used:
         cost = {"nothing": 0, "unknown": None}.get(failed.paid)
         if failed.paid == "prompt":
@@ -151,16 +141,6 @@ class Asking:
     def _nothing(self, cost: int | None, begun: float, outcome: Outcome) -> Used:
         """A call that brought nothing."""
         return Used(self.deployment.name, 0, 0, 0, 0, cost, _since(begun), outcome)
-
-    def _settle(self, ask: Ask, used: Used) -> None:
-        self._write(lambda: self._calls.budget.settle(ask, used))
-
-    def _write(self, write: Callable[[], None]) -> None:
-        """The answer is there and paid: a ledger that is away must not lose it. Its sweep counts the full bound."""
-        try:
-            write()
-        except Exception as error:
-            _log.warning("a call is not in the ledger yet", error=type(error).__name__)
 
 
 def _since(begun: float) -> int:

@@ -23,6 +23,10 @@ class Patience:
         wait = _UNTOLD_S if error.retry_after is None else error.retry_after
         if not (limit or asked) or wait > self.left_s:
             return False
-        self.left_s -= max(wait, 0.05)  # a server that asks for nothing is not asked for ever
+        self.spend(max(wait, 0.05))  # a server that asks for nothing is not asked for ever
         self._sleep(wait)
         return True
+
+    def spend(self, seconds: float) -> None:
+        """Somebody else has waited in our name."""
+        self.left_s = max(0.0, self.left_s - seconds)

@@ -37,15 +37,17 @@ class Budget(Protocol):
     """The money. Times and months are the ledger's own."""
 
     def reserve(self, ask: Ask) -> None:
-        """Raises BudgetExhausted where the bound does not fit into every limit that it falls under."""
+        """Raises BudgetExhausted where the bound does not fit into every limit that it falls under; that has its row
+        of usage then, and is not settled."""
         ...
 
     def settle(self, ask: Ask, used: Used) -> None:
-        """Frees the reservation, counts the cost (the full bound where it is not known), writes the row of usage."""
+        """Frees the reservation, counts the cost (the full bound where it is not known), writes the row of usage.
+        Raises nothing for a ledger that is away: the answer must not be lost with it."""
         ...
 
     def note(self, ask: Ask, used: Used) -> None:
-        """A row of usage without a reservation: a hit, or a call that was not made."""
+        """A row of usage without a reservation: a hit. Raises nothing for a ledger that is away."""
         ...
 
     def pressure(self, role: Role) -> float:

@@ -50,6 +50,7 @@ class MemoryBudget:
     def reserve(self, ask: Ask) -> None:
         with self._lock:
             if self.spent + sum(self.reserved.values()) + ask.bound_micro_usd > self.limit_micro_usd:
+                self.rows.append((ask, Used(ask.deployment, 0, 0, 0, 0, 0, 0, "budget")))
                 raise BudgetExhausted("total", datetime(2099, 1, 1, tzinfo=UTC), 3600.0)
             self.reserved[ask] = ask.bound_micro_usd
 

@@ -27,7 +27,7 @@ Outcome = Literal[
 class ChatRequest:
     """One question. Equal questions may be answered from the cache, or by one call for many at once.
 
-    `image`: a JPEG; `image_tokens`: the most that it costs, where the caller knows better than the deployment's bound.
+    `image`: a JPEG; `image_tokens`: what it costs by Phi-4 Multimodal's rule, where the caller knows.
     `max_tokens`: of the answer; room to think is the deployment's own. `schema`: a JSON schema of the answer, for
     servers that can be held to one; the prompt has to say it all the same. `prompt_version`: of the prompt's wording.
     """

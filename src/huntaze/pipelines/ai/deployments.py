@@ -16,8 +16,6 @@ Wire = Literal["azure_v1", "azure_models", "openai"]
 Structured = Literal["none", "json_object", "json_schema"]
 
 WARN_AHEAD: Final = timedelta(days=60)
-# The dearest canvas of Phi-4 Multimodal: 36 crops, one column (`pipelines.video.grid.canvas_tokens`).
-IMAGE_TOKENS_MOST: Final = 10_065
 
 
 def _http(value: str) -> str:
@@ -37,6 +35,7 @@ class Deployment(BaseModel):
     and paid. `opens_thought`: the server's template has opened the thought already, so an answer begins inside of one.
     `api_key_env`, `bearer_env`: names of variables; a secret never stands here. `first_byte_s` bounds the wait for a
     stream to begin and to go on; an answer that is not streamed begins when it is done, and has `timeout_s`.
+    `image_tokens`: the most that a picture costs, for a model that counts them otherwise than Phi-4 Multimodal does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +52,7 @@ class Deployment(BaseModel):
     context_tokens: int = Field(128_000, ge=256)
     max_output_tokens: int = Field(16_384, ge=1)
     thinking_tokens: int = Field(0, ge=0)
-    image_tokens: int = Field(IMAGE_TOKENS_MOST, ge=1)
+    image_tokens: int | None = Field(None, ge=1)
     opens_thought: bool = False
     structured: Structured = "none"
     extra_body: dict[str, Any] = {}

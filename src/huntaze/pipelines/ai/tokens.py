@@ -1,12 +1,15 @@
 """Bounds and costs: integer tokens and micro-USD. A bound is never below what a call can be billed."""
 
 import json
+from typing import Final
 
 from huntaze.pipelines.ai.calls import ChatRequest
 from huntaze.pipelines.ai.deployments import Deployment
 
 # Roles, separators and the template's own words; the longest template of the models in use needs under 64.
-_FRAME_TOKENS = 128
+_FRAME_TOKENS: Final = 128
+# The dearest canvas of Phi-4 Multimodal: 36 crops, one column (`pipelines.video.grid.canvas_tokens`).
+IMAGE_TOKENS_MOST: Final = 10_065
 
 
 def input_bound(deployment: Deployment, request: ChatRequest) -> int:
@@ -20,7 +23,7 @@ def input_bound(deployment: Deployment, request: ChatRequest) -> int:
         texts.append(json.dumps(request.schema))
     image = 0
     if request.image is not None:
-        image = deployment.image_tokens if request.image_tokens is None else request.image_tokens
+        image = deployment.image_tokens or request.image_tokens or IMAGE_TOKENS_MOST
     return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) + image + _FRAME_TOKENS
 
 
