@@ -23,6 +23,8 @@ class Entry:
 SCHEDULE: dict[str, Entry] = {
     # The safety net under the live fan-out: what a dead dispatcher left without a position gets one.
     "event-dispatcher": Entry("events.place", "*/5 * * * *", "latest"),
-    # Ended jobs go after the days that HUNTAZE_RETENTION_* gives them.
+    # Events go after the days that HUNTAZE_RETENTION_* gives them; streams and replays reach no further back.
+    "event-retention": Entry("events.prune", "37 * * * *", "latest"),
+    # Ended jobs go after theirs.
     "job-retention": Entry("jobs.prune", "17 * * * *", "latest"),
 }

@@ -1,7 +1,7 @@
 """Every variable of the fleet: one class a prefix, each field with what it means and an example."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -218,7 +218,10 @@ class WebhookSettings(Group):
         examples=["a-long-random-text-that-openssl-rand-base64-32-made"],
     )
     previous_key: SecretStr | None = Field(
-        None, min_length=32, description="the key before that, until all secrets are rotated", examples=["the-one-before"]
+        None,
+        min_length=32,
+        description="the key before that, until all secrets are rotated",
+        examples=["the-one-before-it-of-32-characters-or-more"],
     )
     ports: Annotated[str, Field(pattern=r"^\d{1,5}(,\d{1,5})*$")] = Field(
         "443,8443", description="ports that webhooks may go to", examples=["443,8443"]
@@ -239,6 +242,43 @@ class WebhookSettings(Group):
     def policy(self) -> TargetPolicy:
         """Where webhooks may go."""
         return TargetPolicy(frozenset(map(int, self.ports.split(","))), self.insecure)
+
+
+class BillingSettings(Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_BILLING_")
+
+    gateway: Literal["embedded", "stripe"] = Field(
+        "embedded",
+        description="who moves the money: stripe, or embedded (nobody: outcomes are made up)",
+        examples=["stripe"],
+    )
+    stripe_api_key: SecretStr | None = Field(
+        None,
+        validate_default=True,
+        description="Stripe's secret or restricted key, where the gateway is stripe",
+        examples=["rk_live_0123456789"],
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        None,
+        description="of the endpoint /v1/payment-webhooks/stripe; unset: it is closed",
+        examples=["whsec_0123456789"],
+    )
+    stripe_base_url: HttpUrl = Field(
+        "https://api.stripe.com", description="where Stripe's API is", examples=["https://api.stripe.com"]
+    )
+    timeout_s: float = Field(30.0, gt=0, le=120, description="seconds for a call of the gateway", examples=[30])
+    batch: int = Field(200, ge=1, le=2000, description="subscriptions billed in one transaction", examples=[200])
+    parts: int = Field(2, ge=1, le=64, description="jobs that bill side by side", examples=[2])
+    most_periods: int = Field(
+        3, ge=1, le=120, description="a subscription due for more periods waits for a person", examples=[3]
+    )
+
+    @field_validator("stripe_api_key")
+    @classmethod
+    def _stripe_has_a_key(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if info.data.get("gateway") == "stripe" and value is None:
+            raise ValueError("is needed where HUNTAZE_BILLING_GATEWAY is stripe")
+        return value
 
 
 class FlowerSettings(Group):
@@ -267,4 +307,16 @@ class ClientSettings(Group):
         default=None,
         description="a creator's key for it, as `huntaze keys create` prints it",
         examples=["hz_0123abcd_secret"],
+    )
+
+
+class InvoiceSettings(Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_INVOICE_")
+
+    seller_name: str = Field("Huntaze", max_length=200, description="who sells, as invoices say", examples=["Huntaze SAS"])
+    seller_address: str = Field(
+        "",
+        max_length=1000,
+        description="address, tax number and so on below it; lines separated by ;",
+        examples=["12 rue des Archives; 75004 Paris; VAT FR 40 123 456 789"],
     )

@@ -14,13 +14,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from huntaze.setting_groups import (
     AISettings,
     ApiSettings,
+    BillingSettings,
     ClientSettings,
     DatabaseSettings,
     FlowerSettings,
     Group,
+    InvoiceSettings,
     RedisSettings,
     RetentionSettings,
     S3Settings,
+    WebhookSettings,
     WorkerSettings,
 )
 
@@ -37,7 +40,10 @@ GROUPS: dict[str, type[Group]] = {
     "api": ApiSettings,
     "worker": WorkerSettings,
     "retention": RetentionSettings,
+    "webhooks": WebhookSettings,
+    "billing": BillingSettings,
     "flower": FlowerSettings,
+    "invoice": InvoiceSettings,
 }
 
 
@@ -53,7 +59,10 @@ class Settings(BaseModel):
     api: ApiSettings
     worker: WorkerSettings
     retention: RetentionSettings
+    webhooks: WebhookSettings
+    billing: BillingSettings
     flower: FlowerSettings
+    invoice: InvoiceSettings
 
 
 def load(*names: str) -> Settings:

@@ -1,11 +1,12 @@
 """From settings to clients: called once a process, after any fork."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from huntaze.clients.ai.build import build_gateway
 from huntaze.clients.ai.ports import Budget, ModelGateway
 from huntaze.clients.object_store import ObjectStore
 from huntaze.clients.s3 import S3ObjectStore
+from huntaze.clients.webhooks.build import Webhooks, build_webhooks, scripted_webhooks
 from huntaze.settings import Settings
 
 
@@ -15,8 +16,13 @@ class Clients:
 
     objects: ObjectStore
     ai: ModelGateway
+    webhooks: Webhooks = field(default_factory=scripted_webhooks)
 
 
 def build_clients(settings: Settings, budget: Budget) -> Clients:
     """Builds all clients; `budget`: what models may cost. Opens no connection yet."""
-    return Clients(objects=S3ObjectStore(settings.s3), ai=build_gateway(settings.ai, settings.redis, budget))
+    return Clients(
+        objects=S3ObjectStore(settings.s3),
+        ai=build_gateway(settings.ai, settings.redis, budget),
+        webhooks=build_webhooks(settings.webhooks),
+    )

@@ -40,3 +40,4 @@ class EventPosition(Base):
 
     singleton: Mapped[bool] = mapped_column(primary_key=True, default=True)
     position: Mapped[int] = mapped_column(BigInteger)
+    pruned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # the last that retention has taken

@@ -56,6 +56,32 @@ class JobsPrune(PeriodicArgs):
     kind: ClassVar[str] = "jobs.prune"
 
 
+class WebhooksDeliver(JobArgs):
+    """Tell an endpoint of an event."""
+
+    kind: ClassVar[str] = "webhooks.deliver"
+
+    endpoint_id: uuid.UUID
+    event_id: uuid.UUID
+
+
+class WebhooksReplay(JobArgs):
+    """Tell an endpoint again of what was written in [since, until)."""
+
+    kind: ClassVar[str] = "webhooks.replay"
+
+    endpoint_id: uuid.UUID
+    since: AwareDatetime
+    until: AwareDatetime
+    delivered: bool = False  # what arrived, too
+
+
+class EventsPrune(PeriodicArgs):
+    """Delete events that are past their time."""
+
+    kind: ClassVar[str] = "events.prune"
+
+
 class Noop(JobArgs):
     """Nothing at all, through the whole engine: what the benchmarks and `doctor` send."""
 

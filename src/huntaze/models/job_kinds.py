@@ -6,8 +6,18 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from huntaze.models import content_store
-from huntaze.models.job_args import EventsPlace, JobArgs, JobsPrune, Noop, VideoAnalyze, VideoExtract
+from huntaze.models import content_store, webhook_store
+from huntaze.models.job_args import (
+    EventsPlace,
+    EventsPrune,
+    JobArgs,
+    JobsPrune,
+    Noop,
+    VideoAnalyze,
+    VideoExtract,
+    WebhooksDeliver,
+    WebhooksReplay,
+)
 from huntaze.models.jobs import Job
 
 Follow = Callable[[Session, Job], None]
@@ -77,6 +87,17 @@ _ALL = (
     JobKind(VideoAnalyze, queue="ai", max_attempts=8, follow=content_store.follow_job),
     JobKind(EventsPlace, queue="default"),
     JobKind(JobsPrune, queue="default", flow_limit=1),
+    # More attempts than the schedule has, whose end the handler sees: what is left is for faults of our own.
+    JobKind(
+        WebhooksDeliver,
+        queue="default",
+        max_attempts=12,
+        flow_limit=4,
+        unique=Unique(by=("args",)),
+        follow=webhook_store.follow_job,
+    ),
+    JobKind(WebhooksReplay, queue="default", flow_limit=1),
+    JobKind(EventsPrune, queue="default", flow_limit=1),
     JobKind(Noop, queue="default"),
 )
 

@@ -19,6 +19,7 @@ from huntaze.models import (
     trend_posts,
     trend_sources,
     users,
+    webhooks,
 )
 from huntaze.models.base import Base
 
@@ -41,5 +42,6 @@ MODULES = (
     trend_posts,
     trend_sources,
     users,
+    webhooks,
 )
 METADATA = Base.metadata

@@ -15,7 +15,15 @@ from kombu.exceptions import KombuError
 from psycopg.conninfo import make_conninfo
 
 from huntaze.logs import logger
-from huntaze.models import batch_store, channels, dispatch_board, event_store, job_dispatch, job_rescue
+from huntaze.models import (
+    batch_store,
+    channels,
+    dispatch_board,
+    event_store,
+    job_dispatch,
+    job_rescue,
+    webhook_deliveries,
+)
 from huntaze.models.database import KEEPALIVES, DatabaseAway, Sessions, build_statements
 from huntaze.models.dispatch_board import Board
 from huntaze.models.job_dispatch import Hint, Turns
@@ -155,7 +163,7 @@ class Dispatcher:
         more = True
         while more:
             with self._sessions.begin() as session:
-                more = event_store.place(session) >= event_store.MOST_AT_ONCE
+                more = webhook_deliveries.place(session) >= event_store.MOST_AT_ONCE
 
     def _rescue(self) -> None:
         with self._sessions.begin() as session:

@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what secrets begin with, so that scanners find a leaked one
 TOLERANCE_S = 300  # how far a receiver lets the timestamp be from its own clock
@@ -68,3 +69,15 @@ def _sign(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
     if "." in message_id:
         raise ValueError("a message's id holds no dot: it would move the borders of what is signed")
     return base64.b64encode(hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, "sha256")).decode()
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """The fleet's keys: new secrets come of `current`, older ones may still be of `previous`."""
+
+    current: bytes = field(repr=False)
+    previous: bytes | None = field(default=None, repr=False)
+
+    def by_id(self, id: str) -> bytes | None:
+        """The key of this name; None: it is not ours any more."""
+        return next((key for key in (self.current, self.previous) if key is not None and key_id(key) == id), None)
