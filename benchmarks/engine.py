@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks.peers.celery_noop import PlainCelery
-from benchmarks.peers.fleet import Fleet, bulk
+from benchmarks.peers.fleet import THREADS, Fleet, bulk
 from benchmarks.peers.procrastinate_noop import CONCURRENCY, Procrastinate
 from benchmarks.rig import backlog, dispatch, idle
 from benchmarks.rig.processes import Rig, rig
@@ -53,7 +53,7 @@ def run(options: Options) -> Report:
     """All parts, or those that were named."""
     report, sizes = Report("engine"), QUICK if options.quick else FULL
     report.sizes = {name: getattr(sizes, name) for name in Sizes.__dataclass_fields__}
-    report.sizes |= {"worker_processes": 2, "jobs_at_once_fleet": 2, "jobs_at_once_celery": 2}
+    report.sizes |= {"worker_processes": 2, "jobs_at_once_fleet": 2 * THREADS, "jobs_at_once_celery": 2}
     report.sizes["jobs_at_once_procrastinate"] = 2 * CONCURRENCY
     parts = options.only or PARTS
     with rig() as stores:

@@ -12,15 +12,14 @@ from huntaze.models import job_enqueue
 from huntaze.models.job_args import Noop
 from huntaze.models.job_enqueue import NewJob
 
-# As `huntaze worker` is started: `video` makes it a prefork node, one job a process.
-_NODES = {
-    "dispatcher": ("dispatcher",),
-    "worker": ("worker", "--queues", "video,default", "--concurrency", "2"),
-}
+# As `huntaze worker` is started for this queue: nodes of one process with threads, one node a core.
+THREADS = 4
+_WORKER = ("worker", "--queues", "default", "--concurrency", str(THREADS))
+_NODES = {"dispatcher": ("dispatcher",), "worker-0": _WORKER, "worker-1": _WORKER}
 
 
 class Fleet:
-    """Dispatcher and one worker node of two processes."""
+    """Dispatcher and two worker nodes."""
 
     name = "fleet"
 

@@ -70,7 +70,7 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     node = app.Worker(
         hostname=f"{queues[0]}@{socket.gethostname()}-{os.getpid()}",
         queues=queues,
-        pool="huntaze.worker.pool:TaskPool" if prefork else "threads",
+        pool="huntaze.worker.pool:ProcessPool" if prefork else "huntaze.worker.pool:ThreadPool",
         concurrency=concurrency,
         without_gossip=True,
         without_mingle=True,

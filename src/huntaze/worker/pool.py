@@ -1,8 +1,8 @@
-"""Celery's pool of processes, for one case that it does not survive."""
+"""Celery's pools: of processes, for one case that it does not survive; of threads, which keep their loop waiting."""
 
 from typing import Any
 
-from celery.concurrency import asynpool, prefork
+from celery.concurrency import asynpool, prefork, thread
 
 
 class AsynPool(asynpool.AsynPool):  # type: ignore[misc]
@@ -14,7 +14,31 @@ class AsynPool(asynpool.AsynPool):  # type: ignore[misc]
             super()._track_child_process(proc, hub)
 
 
-class TaskPool(prefork.TaskPool):  # type: ignore[misc]
+class ProcessPool(prefork.TaskPool):  # type: ignore[misc]
     """For `app.Worker(pool=)`."""
 
     Pool = AsynPool
+
+
+class ThreadPool(thread.TaskPool):  # type: ignore[misc]
+    """For `app.Worker(pool=)`. A slot that a job has left wakes the node's loop: without prefetching, that is what it
+    waits for to ask for the next hint, and Celery would let it sleep until something else comes."""
+
+    _hub: Any = None
+
+    def register_with_event_loop(self, loop: Any) -> None:
+        super().register_with_event_loop(loop)
+        self._hub = loop
+
+    def on_apply(self, *args: Any, **kwargs: Any) -> Any:
+        result = super().on_apply(*args, **kwargs)
+        result.f.add_done_callback(self._wake)
+        return result
+
+    def _wake(self, _: Any) -> None:
+        if self._hub is not None:
+            self._hub.call_soon(_nothing)
+
+
+def _nothing() -> None:
+    pass
