@@ -281,6 +281,52 @@ class BillingSettings(Group):
         return value
 
 
+class ApifySettings(Group):
+    model_config = SettingsConfigDict(env_prefix="HUNTAZE_APIFY_")
+
+    base_url: HttpUrl = Field(
+        "https://api.apify.com", description="where Apify's API is", examples=["https://api.apify.com"]
+    )
+    token: SecretStr | None = Field(
+        None, description="Apify's API token; unset: nothing is scraped", examples=["apify_api_0123456789abcdef"]
+    )
+    timeout_s: float = Field(30.0, gt=0, le=300, description="seconds for one answer of Apify", examples=[30])
+    webhook_url: HttpUrl | None = Field(
+        None,
+        description="our API as Apify reaches it, for webhooks; unset: runs are polled alone",
+        examples=["https://api.example.com"],
+    )
+    webhook_secret: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="what the secrets in webhooks' URLs are made from; goes with HUNTAZE_APIFY_WEBHOOK_URL",
+        examples=["0123456789abcdef0123456789abcdef"],
+    )
+    author_keys: SecretStr | None = Field(
+        None,
+        description="VERSION:HEX of the keys that authors are hashed with, comma-separated; the highest makes new ones",
+        examples=["2:0f1e2d3c4b5a69788796a5b4c3d2e1f0,1:00112233445566778899aabbccddeeff"],
+    )
+    monthly_cap_micro_usd: int = Field(
+        50_000_000,
+        ge=0,
+        description="most that scraping may cost in a month, in millionths of a dollar",
+        examples=[50_000_000],
+    )
+    poll_s: float = Field(20.0, ge=0.1, le=600, description="seconds between two looks at a run", examples=[20])
+    unclear_s: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        description="seconds after an unclear start before the actor's runs are looked at",
+        examples=[60],
+    )
+    raw_days: int = Field(7, ge=1, le=90, description="days that rows of datasets are kept", examples=[7])
+    post_days: int = Field(
+        90, ge=15, le=3650, description="days that posts are kept after they were made", examples=[90]
+    )
+
+
 class FlowerSettings(Group):
     model_config = SettingsConfigDict(env_prefix="HUNTAZE_FLOWER_")
 
@@ -313,7 +359,9 @@ class ClientSettings(Group):
 class InvoiceSettings(Group):
     model_config = SettingsConfigDict(env_prefix="HUNTAZE_INVOICE_")
 
-    seller_name: str = Field("Huntaze", max_length=200, description="who sells, as invoices say", examples=["Huntaze SAS"])
+    seller_name: str = Field(
+        "Huntaze", max_length=200, description="who sells, as invoices say", examples=["Huntaze SAS"]
+    )
     seller_address: str = Field(
         "",
         max_length=1000,

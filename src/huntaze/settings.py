@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from huntaze.setting_groups import (
     AISettings,
+    ApifySettings,
     ApiSettings,
     BillingSettings,
     ClientSettings,
@@ -42,6 +43,7 @@ GROUPS: dict[str, type[Group]] = {
     "retention": RetentionSettings,
     "webhooks": WebhookSettings,
     "billing": BillingSettings,
+    "apify": ApifySettings,
     "flower": FlowerSettings,
     "invoice": InvoiceSettings,
 }
@@ -61,6 +63,7 @@ class Settings(BaseModel):
     retention: RetentionSettings
     webhooks: WebhookSettings
     billing: BillingSettings
+    apify: ApifySettings
     flower: FlowerSettings
     invoice: InvoiceSettings
 

@@ -5,7 +5,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -96,7 +96,7 @@ class TrendInterest(Base):
 
     __tablename__ = "trend_interest"
 
-    run_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("trend_runs.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     term: Mapped[str] = mapped_column(String(200), primary_key=True)
     at: Mapped[datetime] = mapped_column(primary_key=True)
     value: Mapped[int | None] = mapped_column(SmallInteger)  # None: the platform has no data, which is not 0

@@ -250,9 +250,6 @@ def upgrade() -> None:
         sa.Column("term", sa.String(length=200), nullable=False),
         sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("value", sa.SmallInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["trend_runs.id"], name=op.f("fk_trend_interest_run_id_trend_runs"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("run_id", "term", "at", name=op.f("pk_trend_interest")),
     )
     op.create_table(
