@@ -24,6 +24,7 @@ COMMANDS = {
     "periodic": "periodic",
     "enqueue": "enqueue",
     "video": "video",
+    "trends": "trends",
     "doctor": "doctor",
 }
 

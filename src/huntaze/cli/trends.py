@@ -1,0 +1,96 @@
+"""`huntaze trends`: what rises now, and what the detector would have said of any series."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from json import dumps
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from huntaze.cli.moments import rough_length
+from huntaze.cli.output import Failed, err, live_progress
+from huntaze.pipelines.trends.backtest import BadSeries, Row, Series, detector_for, read_series, replay
+
+trends = typer.Typer(no_args_is_help=True, help="Show trends, and replay series through the detector.")
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+_TOLD = 500  # rows between two words on progress
+_NAMED = 10  # alarms that the summary names
+
+
+@trends.callback()
+def _group() -> None:
+    """Show trends, and replay series through the detector."""
+
+
+@trends.command()
+def backtest(
+    file: Annotated[Path, typer.Argument(help="a CSV file with the columns timestamp,value")],
+    to: Annotated[Path | None, typer.Option("--out", dir_okay=False, help="instead of standard output")] = None,
+    json: AsJson = False,
+) -> None:
+    """Replay FILE: rows of timestamp,value,anomaly_score, in its order.
+
+    A score of 1.0 or more is an alarm; every row knows only those above it. Times that name no zone are UTC.
+    """
+    series = _read(file)
+    rows = _replayed(series)
+    with _opened(to) as out:
+        if json:
+            out.write(dumps([row._asdict() for row in rows], indent=2) + "\n")
+        else:
+            writer = csv.writer(out, lineterminator="\n")
+            writer.writerow(Row._fields)
+            writer.writerows((row.timestamp, _plain(row.value), row.anomaly_score) for row in rows)
+    _sum_up(series, rows)
+
+
+def _read(file: Path) -> Series:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            return read_series(lines)
+    except BadSeries as error:
+        raise Failed(f"{file}, {error}.", 2) from None
+    except UnicodeDecodeError:
+        raise Failed(f"{file} is not text in UTF-8; name a CSV file with the columns timestamp,value.", 2) from None
+    except OSError as error:
+        raise Failed(f"{file} cannot be read: {error.strerror or error}.", 2) from None
+
+
+def _replayed(series: Series) -> list[Row]:
+    rows: list[Row] = []
+    with live_progress() as progress:
+        task = progress.add_task("replay", total=len(series.stamps))
+        for row in replay(series, detector_for(series)):
+            rows.append(row)
+            if len(rows) % _TOLD == 0:
+                progress.update(task, completed=len(rows))
+    return rows
+
+
+@contextmanager
+def _opened(to: Path | None) -> Iterator[TextIO]:
+    if to is None:
+        yield sys.stdout
+        return
+    try:
+        with to.open("w", encoding="utf-8", newline="") as out:
+            yield out
+    except OSError as error:
+        raise Failed(f"{to} cannot be written: {error.strerror or error}. Name another file with --out.") from None
+
+
+def _plain(value: float) -> float | int:
+    """104 as it stood in the file, not 104.0."""
+    return int(value) if value.is_integer() else value
+
+
+def _sum_up(series: Series, rows: list[Row]) -> None:
+    """For people, beside the rows: on standard error."""
+    alarms = [row.timestamp for row in rows if row.anomaly_score >= 1]
+    more = f", and {len(alarms) - _NAMED} more" if len(alarms) > _NAMED else ""
+    named = f": {', '.join(alarms[:_NAMED])}{more}" if alarms else ""
+    step, count = rough_length(series.step_s), "1 alarm" if len(alarms) == 1 else f"{len(alarms)} alarms"
+    err.print(f"{len(rows)} rows, one every {step}; {count}{named}", markup=False, style="dim", soft_wrap=True)
