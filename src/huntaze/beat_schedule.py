@@ -21,6 +21,8 @@ class Entry:
 
 
 SCHEDULE: dict[str, Entry] = {
+    # Calls of models whose callers died are charged what they may have cost.
+    "ai-budget-sweep": Entry("ai.sweep", "*/5 * * * *", "latest"),
     # The safety net under the live fan-out: what a dead dispatcher left without a position gets one.
     "event-dispatcher": Entry("events.place", "*/5 * * * *", "latest"),
     # Events go after the days that HUNTAZE_RETENTION_* gives them; streams and replays reach no further back.

@@ -82,6 +82,12 @@ class EventsPrune(PeriodicArgs):
     kind: ClassVar[str] = "events.prune"
 
 
+class AiSweep(PeriodicArgs):
+    """Settle the calls of models whose callers are gone."""
+
+    kind: ClassVar[str] = "ai.sweep"
+
+
 class Noop(JobArgs):
     """Nothing at all, through the whole engine: what the benchmarks and `doctor` send."""
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from huntaze.models import content_store, webhook_store
 from huntaze.models.job_args import (
+    AiSweep,
     EventsPlace,
     EventsPrune,
     JobArgs,
@@ -98,6 +99,7 @@ _ALL = (
     ),
     JobKind(WebhooksReplay, queue="default", flow_limit=1),
     JobKind(EventsPrune, queue="default", flow_limit=1),
+    JobKind(AiSweep, queue="default", flow_limit=1),
     JobKind(Noop, queue="default"),
 )
 
