@@ -14,7 +14,7 @@ from huntaze.api.edge import Edge
 from huntaze.api.metrics import Metrics
 from huntaze.api.probes import Probes
 from huntaze.api.problems import Problem
-from huntaze.api.routes import batches, events, health, jobs, uploads, videos
+from huntaze.api.routes import batches, billing_invoices, billing_subscriptions, events, health, jobs, uploads, videos
 from huntaze.api.services import Services
 from huntaze.api.streams import StreamPolicy, Streams
 from huntaze.clients.s3 import S3ObjectStore
@@ -35,6 +35,7 @@ _TAGS = [
     {"name": "batches", "description": "Many videos at once."},
     {"name": "jobs", "description": "The work behind it."},
     {"name": "events", "description": "Live, without gaps."},
+    {"name": "billing", "description": "Subscriptions, invoices, and the ledger behind them."},
     {"name": "health", "description": "For operators; no key needed."},
 ]
 
@@ -99,7 +100,7 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
     app.state.settings, app.state.streams = settings, streams
     app.add_middleware(Edge, metrics=metrics)
     error_handlers.install(app)
-    for part in (uploads, videos, batches, jobs, events, health):
+    for part in (uploads, videos, batches, jobs, events, billing_invoices, billing_subscriptions, health):
         app.include_router(part.router)
     docs_page.install(app)
     return app
