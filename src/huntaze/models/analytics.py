@@ -82,7 +82,7 @@ class EventId(Base):
 
 
 class Cursor(Base):
-    """How far facts are counted: one row, whose lock whoever counts holds."""
+    """How far facts are counted: one row."""
 
     __tablename__ = "analytics_cursor"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

@@ -1,0 +1,79 @@
+"""Where counting stands, and whose turn it is."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from huntaze.models.analytics import Cursor
+
+_KEY = "hashtextextended('analytics_cursor', 0)"
+_WAIT = text(f"SELECT pg_advisory_xact_lock({_KEY}) IS NOT NULL")
+_TRY = text(f"SELECT pg_try_advisory_xact_lock({_KEY})")
+_READ = text("SELECT after::text AS after, facts_from FROM analytics_cursor")
+_MOVE = text("""
+    UPDATE analytics_cursor SET after = cast(cast(:after AS text) AS xid8), rolled_at = clock_timestamp()
+""")
+_FINAL = text("UPDATE analytics_cursor SET facts_from = greatest(facts_from, :facts_from)")
+_STATUS = text("""
+    SELECT rolled_at, facts_from,
+           (SELECT count(*) FROM (SELECT FROM analytics_dirty LIMIT :most) AS some) AS dirty,
+           (SELECT count(*) FROM (SELECT FROM analytics_stale LIMIT :most) AS some) AS stale,
+           (SELECT count(*) FROM (
+               SELECT FROM analytics_facts, analytics_cursor WHERE xid > after LIMIT :most) AS some) AS new
+    FROM analytics_cursor
+""")
+COUNTED = 1_000_000  # what lies in wait is counted up to this
+
+
+@dataclass(frozen=True)
+class Held:
+    """The cursor; the turn is the caller's until its transaction ends.
+
+    `after`: all facts of transactions up to it are counted. `facts_from`: the facts before it are dropped, and what was
+    counted of them is final.
+    """
+
+    after: int
+    facts_from: datetime | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far counting is behind: facts not counted, buckets to count anew, buckets whose day is not derived; each
+    COUNTED at most."""
+
+    rolled_at: datetime | None
+    facts_from: datetime | None
+    new_facts: int
+    dirty_buckets: int
+    stale_buckets: int
+
+
+def lock(session: Session, *, wait: bool) -> Held | None:
+    """Takes the turn; None where somebody else has it and the caller does not `wait`."""
+    if not session.execute(_WAIT if wait else _TRY).scalar_one():
+        return None
+    session.execute(insert(Cursor).values(id=1).on_conflict_do_nothing())
+    row = session.execute(_READ).one()
+    return Held(int(row.after), row.facts_from)
+
+
+def move(session: Session, after: int) -> None:
+    """Notes how far facts are counted."""
+    session.execute(_MOVE, {"after": str(after)})
+
+
+def make_final(session: Session, facts_from: datetime) -> None:
+    """Notes that facts before this moment are gone."""
+    session.execute(_FINAL, {"facts_from": facts_from})
+
+
+def status(session: Session) -> Status:
+    """Where counting stands now."""
+    row = session.execute(_STATUS, {"most": COUNTED}).one_or_none()
+    if row is None:
+        return Status(None, None, 0, 0, 0)
+    return Status(row.rolled_at, row.facts_from, row.new, row.dirty, row.stale)
