@@ -111,7 +111,7 @@ def fleet(processes: Processes) -> Processes:
 def sandbox(processes: Processes) -> str:
     """The sandbox model's address."""
     with HeldPort() as port:
-        processes.start("huntaze.cli.sandbox_vision", "--port", str(port.number))
+        processes.start("huntaze.cli.sandbox_ai", "--port", str(port.number))
         until(lambda: _listens(port.number), "the sandbox model")
     return f"http://127.0.0.1:{port.number}/v1"
 

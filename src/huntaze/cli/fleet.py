@@ -155,9 +155,9 @@ async def _start_sandbox(supervisor: Supervisor, environment: dict[str, str], em
     if not embed:
         return None
     with HeldPort() as port:
-        argv = ("-m", "huntaze.cli.sandbox_vision", "--port", str(port.number))
+        argv = ("-m", "huntaze.cli.sandbox_ai", "--port", str(port.number))
         await supervisor.start(
-            _service("sandbox-vision", argv, environment, Stage.STORES, _answers(port.number, "/healthz"))
+            _service("sandbox-ai", argv, environment, Stage.STORES, _answers(port.number, "/healthz"))
         )
         return f"http://{LOOPBACK}:{port.number}/v1"
 

@@ -15,10 +15,10 @@ from typing import Final, NoReturn
 import httpx
 
 from huntaze import tracing
-from huntaze.clients.ai.errors import CallFailed, Paid
+from huntaze.clients.ai.errors import CallFailed, failed
 from huntaze.clients.ai.sse import TooLong, data_of
 from huntaze.pipelines.ai import errors
-from huntaze.pipelines.ai.calls import ChatRequest, Outcome
+from huntaze.pipelines.ai.calls import ChatRequest
 from huntaze.pipelines.ai.chat_format import (
     Answer,
     NotAnAnswer,
@@ -136,24 +136,13 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise _failed("unavailable", "The model's server cannot be reached.", "nothing") from error
+        raise failed("unavailable", "nothing") from error
     except httpx.TimeoutException as error:
-        raise _failed("timeout", "The model did not answer in time.") from error
+        raise failed("timeout") from error
     except httpx.TransportError as error:
-        raise _failed("unavailable", "The connection to the model's server broke.") from error
+        raise failed("unavailable") from error
     except (NotAnAnswer, TooLong, httpx.DecodingError) as error:
-        raise _failed("bad_response", "The model's server answered in a form that is not known.") from error
-
-
-_CODES: Final[dict[Outcome, str]] = {
-    "unavailable": errors.UNAVAILABLE,
-    "timeout": errors.TIMEOUT,
-    "bad_response": errors.BAD_RESPONSE,
-}
-
-
-def _failed(outcome: Outcome, message: str, paid: Paid = "unknown") -> CallFailed:
-    return CallFailed(Transient(_CODES[outcome], message), outcome, paid)
+        raise failed("bad_response") from error
 
 
 def _bounded(response: httpx.Response, end: float, most: int) -> Iterator[bytes]:
@@ -162,7 +151,7 @@ def _bounded(response: httpx.Response, end: float, most: int) -> Iterator[bytes]
     for chunk in response.iter_bytes():
         size += len(chunk)
         if time.monotonic() > end:
-            raise _failed("timeout", "The model did not answer in time.")
+            raise failed("timeout")
         if size > most:
             raise TooLong
         yield chunk
@@ -175,10 +164,9 @@ def _refused(response: httpx.Response, deployment: Deployment) -> NoReturn:
         limited = Transient(errors.RATE_LIMITED, "The model's server asks to wait.", wait)
         raise CallFailed(limited, "rate_limited", "nothing")
     if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.GATEWAY_TIMEOUT):
-        raise _failed("timeout", "The model did not answer in time.")
+        raise failed("timeout")
     if status >= 500:
-        away = Transient(errors.UNAVAILABLE, f"The model's server answered {status}.", wait)
-        raise CallFailed(away, "unavailable", "nothing" if status == httpx.codes.SERVICE_UNAVAILABLE else "unknown")
+        raise failed("unavailable", "nothing" if status == httpx.codes.SERVICE_UNAVAILABLE else "unknown", wait)
     if status == httpx.codes.BAD_REQUEST and is_content_filter(_start(response)):
         raise CallFailed(errors.content_filter(), "content_filter", "prompt")  # what was filtered had been read
     hint = f" Check {deployment.api_key_env or deployment.bearer_env or 'its key'}." if status in (401, 403) else ""

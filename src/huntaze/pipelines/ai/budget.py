@@ -56,10 +56,8 @@ def month_after(moment: datetime) -> datetime:
     return datetime(at.year + at.month // 12, at.month % 12 + 1, 1, tzinfo=UTC)
 
 
-def share_spent(spent: int, limit: int | None) -> float:
-    """0 for nothing, 1 for all of the limit; without a limit 0."""
-    if limit is None:
-        return 0.0
+def share_spent(spent: int, limit: int) -> float:
+    """0 for nothing, 1 for all of the limit; a limit of nothing is spent."""
     return 1.0 if limit == 0 else spent / limit
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from huntaze.cli.sandbox_vision import CELL, answer, image_tokens
+from huntaze.cli.sandbox_ai_picture import CELL, answer, image_tokens
 from huntaze.pipelines.video.grid import canvas_tokens
 from huntaze.pipelines.video.report import Report, parse_report
 

@@ -1,26 +1,14 @@
-"""A stand-in for the vision model on a developer's machine: same HTTP, no model.
+"""What the sandbox says about a picture: from its own pixels (brightness, sharpness, colours of each cell), and it says
+so in every text, so that nobody takes its answer for something a model has seen."""
 
-It answers from the picture's own pixels (brightness, sharpness, colours of each cell) and says so in every text, so
-that nobody takes its answer for something a model has seen. `python -m huntaze.cli.sandbox_vision --port 8010`
-"""
-
-import argparse
 import base64
 import io
-import json
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import uvicorn
 from PIL import Image, UnidentifiedImageError
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
-MODEL = "sandbox-vision"
 CELL = 448  # pixels, as the grid is laid out
 _DARK = 24  # an empty place of the grid is darker than this everywhere
 _COLOURS = {
@@ -40,50 +28,15 @@ _COLOURS = {
 Pixels = npt.NDArray[np.uint8]
 
 
-class Refused(ValueError):
-    """The request is not one that this server can answer."""
-
-
-def build_app() -> Starlette:
-    """The server: `POST /v1/chat/completions` and `GET /healthz`."""
-    return Starlette(
-        routes=[
-            Route("/healthz", lambda request: JSONResponse({"status": "ok", "model": MODEL})),  # noqa: ARG005
-            Route("/v1/chat/completions", complete, methods=["POST"]),
-        ]
-    )
-
-
-async def complete(request: Request) -> JSONResponse:
-    """An OpenAI-style completion; 400 for a request without exactly one readable picture."""
+def read_picture(url: str) -> Pixels:
+    """The picture of a data URI, (H, W, 3) uint8. Raises ValueError."""
+    if not url.startswith("data:image/"):
+        raise ValueError("send the image as a data URI")
     try:
-        prompt, picture = _read(await request.json())
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        return JSONResponse({"error": {"code": "bad_request", "message": str(error)}}, 400)
-    text = json.dumps(await run_in_threadpool(answer, picture))
-    sent = len(prompt) // 4 + image_tokens(picture)
-    return JSONResponse(
-        {
-            "id": "sandbox",
-            "object": "chat.completion",
-            "model": MODEL,
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
-            "usage": {"prompt_tokens": sent, "completion_tokens": len(text) // 4},
-        }
-    )
-
-
-def _read(body: dict[str, Any]) -> tuple[str, Pixels]:
-    parts = [part for message in body["messages"] for part in message["content"] if isinstance(part, dict)]
-    prompt = " ".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
-    urls = [str(part["image_url"]["url"]) for part in parts if part.get("type") == "image_url"]
-    if len(urls) != 1 or not urls[0].startswith("data:image/"):
-        raise Refused("send exactly one image, as a data URI")
-    try:
-        image = Image.open(io.BytesIO(base64.b64decode(urls[0].split(",", 1)[-1], validate=True)))
-        return prompt, np.asarray(image.convert("RGB"))
+        image = Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[-1], validate=True)))
+        return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError) as error:
-        raise Refused("the image cannot be read") from error
+        raise ValueError("the image cannot be read") from error
 
 
 def image_tokens(picture: Pixels) -> int:
@@ -143,14 +96,3 @@ def describe(cell: Pixels) -> dict[str, Any]:
         "sharpness": float(np.abs(np.diff(grey, axis=1)).mean()),
         "colours": [names[index] for index in counts.argsort()[::-1][:2]],
     }
-
-
-def main() -> None:
-    """Serves on loopback until told to stop."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    uvicorn.run(build_app(), host="127.0.0.1", port=parser.parse_args().port, log_level="warning")
-
-
-if __name__ == "__main__":
-    main()
