@@ -137,10 +137,12 @@ class LineView(BaseModel):
     def of(cls, line: Line) -> Self:
         same = ("description", "price_code", "quantity", "amount_minor", "discount_minor", "tax_minor", "total_minor")
         taxes = [
-            {
-                **{name: getattr(tax.rate, name) for name in ("name", "percent", "inclusive")},
-                "amount_minor": tax.amount_minor,
-            }
+            TaxView(
+                name=tax.rate.name,
+                percent=Decimal(f"{tax.rate.percent.normalize():f}"),
+                inclusive=tax.rate.inclusive,
+                amount_minor=tax.amount_minor,
+            )
             for tax in line.taxes
         ]
         return cls.model_validate(
