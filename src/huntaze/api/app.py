@@ -14,7 +14,17 @@ from huntaze.api.edge import Edge
 from huntaze.api.metrics import Metrics
 from huntaze.api.probes import Probes
 from huntaze.api.problems import Problem
-from huntaze.api.routes import batches, billing_invoices, billing_subscriptions, events, health, jobs, uploads, videos
+from huntaze.api.routes import (
+    ai_usage,
+    batches,
+    billing_invoices,
+    billing_subscriptions,
+    events,
+    health,
+    jobs,
+    uploads,
+    videos,
+)
 from huntaze.api.services import Services
 from huntaze.api.streams import StreamPolicy, Streams
 from huntaze.clients.s3 import S3ObjectStore
@@ -36,6 +46,7 @@ _TAGS = [
     {"name": "jobs", "description": "The work behind it."},
     {"name": "events", "description": "Live, without gaps."},
     {"name": "billing", "description": "Subscriptions, invoices, and the ledger behind them."},
+    {"name": "ai", "description": "What models have cost, and their answers."},
     {"name": "health", "description": "For operators; no key needed."},
 ]
 
@@ -100,7 +111,7 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
     app.state.settings, app.state.streams = settings, streams
     app.add_middleware(Edge, metrics=metrics)
     error_handlers.install(app)
-    for part in (uploads, videos, batches, jobs, events, billing_invoices, billing_subscriptions, health):
+    for part in (uploads, videos, batches, jobs, events, billing_invoices, billing_subscriptions, ai_usage, health):
         app.include_router(part.router)
     docs_page.install(app)
     return app

@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from huntaze.api.ai_metrics import AiBudgetCollector
 from huntaze.models import job_reads
 from huntaze.models.database import Sessions
 from huntaze.models.job_kinds import KINDS, QUEUES
@@ -64,6 +65,7 @@ class Metrics:
     def watch_backlog(self, sessions: Sessions) -> None:
         """Adds the gauges of the ledger, which are read at each scrape."""
         self._registry.register(_BacklogCollector(sessions))
+        self._registry.register(AiBudgetCollector(sessions))
 
     def render(self) -> bytes:
         """The text exposition format. Reads the database."""

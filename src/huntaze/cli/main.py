@@ -25,6 +25,7 @@ COMMANDS = {
     "enqueue": "enqueue",
     "video": "video",
     "trends": "trends",
+    "ai": "ai",
     "doctor": "doctor",
 }
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import Uuid
 
 from huntaze.models.ai_ledger import LIMIT, MONTH
-from huntaze.pipelines.ai.budget import FORECAST_FROM, forecast
+from huntaze.pipelines.ai.budget import FORECAST_FROM, forecast, share_spent
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class ScopeBudget:
     reserved_micro_usd: int
     forecast_micro_usd: int
     warned_percent: int
+
+    @property
+    def share_spent(self) -> float | None:
+        """0 for nothing, 1 for all of the limit; None without a limit."""
+        return None if self.limit_micro_usd is None else share_spent(self.settled_micro_usd, self.limit_micro_usd)
 
 
 @dataclass(frozen=True)

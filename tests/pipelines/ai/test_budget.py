@@ -58,4 +58,4 @@ def test_a_forecast_is_never_less_than_what_is_spent(spent: int, lately: int, la
 
 
 def test_shares() -> None:
-    assert (share_spent(0, 0), share_spent(5, 10), share_spent(5, None)) == (1.0, 0.5, 0.0)
+    assert (share_spent(0, 0), share_spent(5, 10)) == (1.0, 0.5)
