@@ -178,5 +178,5 @@ def follow_job(session: Session, job: Job) -> None:
     What waits behind such a delivery goes on with the next sweep (`webhook_deliveries.sweep`)."""
     failed = job.state in (JobState.FAILED, JobState.CANCELLED)
     if failed or job.state == JobState.WAITING:
-        code = job.error_code or "webhook.cancelled"
+        code = "webhook.cancelled" if job.state == JobState.CANCELLED else job.error_code
         session.execute(_FOLLOW, {**job.args, "failed": failed, "code": code})
