@@ -1,26 +1,48 @@
-"""Both wires: the in-memory twin, and real HTTP to the sandbox."""
+"""A fleet's shared state: each `shared()` is another process of it. Both wires: the twin, and HTTP to the sandbox."""
 
+import secrets
 import socket
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
 import uvicorn
 
 from huntaze.cli.sandbox_ai import build_app
-from huntaze.clients.ai.gateway import Gateway
+from huntaze.cli.stack.stores import Stores
 from huntaze.clients.ai.memory_wire import MemoryWire
-from huntaze.clients.ai.ports import Wire
-from huntaze.clients.ai.twins import MemoryBreaker, MemoryBudget, MemoryCache, MemoryFlight
+from huntaze.clients.ai.shared_state import SharedState
 from huntaze.clients.ai.wire import HttpWire
-from huntaze.pipelines.ai.calls import ROLES
-from huntaze.pipelines.ai.deployments import Deployment, Routes
+from huntaze.setting_groups import RedisSettings
+from tests.clients.ai.bench import Bench
 
-PRICES = {"input_micro_usd_per_million": 1_000_000, "output_micro_usd_per_million": 4_000_000}
-NOW = datetime(2026, 7, 1, tzinfo=UTC)
+NewShared = Callable[..., SharedState]
+
+
+@pytest.fixture
+def redis_settings(stores: Stores) -> RedisSettings:
+    """The real server, under a prefix of this test alone."""
+    return RedisSettings(url=stores.redis_url, prefix=f"test-{secrets.token_hex(4)}:")
+
+
+@pytest.fixture
+def shared(redis_settings: RedisSettings) -> Iterator[NewShared]:
+    made: list[SharedState] = []
+
+    def make(url: str | None = None, **options: float) -> SharedState:
+        settings = redis_settings if url is None else RedisSettings(url=url, prefix="x:")
+        made.append(SharedState(settings, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def dead_url() -> str:
+    """Nobody listens there."""
+    return "redis://127.0.0.1:9/0"
 
 
 @pytest.fixture(scope="session")
@@ -35,37 +57,6 @@ def sandbox() -> Iterator[str]:
     server.should_exit = True
     thread.join(20)
     assert not thread.is_alive(), "the sandbox does not stop"
-
-
-@dataclass
-class Bench:
-    """A gateway's parts, and what they saw."""
-
-    wire: Wire
-    base_url: str
-    budget: MemoryBudget = field(default_factory=MemoryBudget)
-    cache: MemoryCache = field(default_factory=MemoryCache)
-    breaker: MemoryBreaker = field(default_factory=MemoryBreaker)
-    slept: list[float] = field(default_factory=list)
-    now: datetime = NOW
-
-    def gateway(self, *models: str, economise_at: float | None = None, **fields: Any) -> Gateway:
-        """Every role asks the first of these models, and falls back to the next one."""
-        made = {}
-        for at, model in enumerate(models):
-            fallback = f"d{at + 1}" if at + 1 < len(models) else None
-            own = {"name": f"d{at}", "model": model, "base_url": self.base_url, "fallback": fallback, "timeout_s": 20.0}
-            made[f"d{at}"] = Deployment.model_validate({**PRICES, **own, **fields})
-        return self.over(Routes(made, dict.fromkeys(ROLES, "d0"), economise_at))
-
-    def over(self, routes: Routes) -> Gateway:
-        parts = {"cache": self.cache, "flight": MemoryFlight(), "breaker": self.breaker, "sleep": self.slept.append}
-        return Gateway(routes, self.wire, self.budget, now=lambda: self.now, **parts)  # type: ignore[arg-type]
-
-    @property
-    def outcomes(self) -> list[tuple[str, str]]:
-        """(deployment, outcome) of every row of usage."""
-        return [(used.deployment, used.outcome) for _, used in self.budget.rows]
 
 
 @pytest.fixture(params=["memory", "sandbox"])

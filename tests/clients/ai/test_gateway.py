@@ -14,7 +14,7 @@ from huntaze.pipelines.ai.calls import Caller, ChatReply, ChatRequest
 from huntaze.pipelines.ai.deployments import Deployment, Routes
 from huntaze.pipelines.ai.errors import BudgetExhausted
 from huntaze.pipelines.errors import Permanent, Transient
-from tests.clients.ai.conftest import PRICES, Bench
+from tests.clients.ai.bench import PRICES, Bench
 from tests.waiting import until
 
 ASK = ChatRequest("generate", "What shall I answer to “hello”?", system="Be kind.", max_tokens=50)
