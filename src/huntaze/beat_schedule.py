@@ -23,10 +23,18 @@ class Entry:
 SCHEDULE: dict[str, Entry] = {
     # Calls of models whose callers died are charged what they may have cost.
     "ai-budget-sweep": Entry("ai.sweep", "*/5 * * * *", "latest"),
+    # Whether the books add up, at night.
+    "billing-audit": Entry("billing.audit", "30 3 * * *", "latest"),
     # The safety net under the live fan-out: what a dead dispatcher left without a position gets one.
     "event-dispatcher": Entry("events.place", "*/5 * * * *", "latest"),
     # Events go after the days that HUNTAZE_RETENTION_* gives them; streams and replays reach no further back.
     "event-retention": Entry("events.prune", "37 * * * *", "latest"),
     # Ended jobs go after theirs.
     "job-retention": Entry("jobs.prune", "17 * * * *", "latest"),
+    # Invoices of every period that has begun, on each subscription's own anchor.
+    "monthly-billing": Entry("billing.run", "0 * * * *", "latest"),
+    # Charges that are due: new invoices, dunning, refunds.
+    "payment-collection": Entry("billing.collect", "*/5 * * * *", "latest"),
+    # Units that plans bill; each slot looks back a day, so all that were missed are made up for.
+    "usage-metering": Entry("billing.meter", "50 * * * *", "all"),
 }

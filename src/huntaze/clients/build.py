@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from huntaze.clients.ai.build import build_gateway
 from huntaze.clients.ai.ports import Budget, ModelGateway
 from huntaze.clients.object_store import ObjectStore
+from huntaze.clients.payments.build import build_payments
+from huntaze.clients.payments.embedded import EmbeddedGateway
+from huntaze.clients.payments.gateway import PaymentGateway
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.clients.webhooks.build import Webhooks, build_webhooks, scripted_webhooks
 from huntaze.settings import Settings
@@ -17,6 +20,7 @@ class Clients:
     objects: ObjectStore
     ai: ModelGateway
     webhooks: Webhooks = field(default_factory=scripted_webhooks)
+    payments: PaymentGateway = field(default_factory=EmbeddedGateway)
 
 
 def build_clients(settings: Settings, budget: Budget) -> Clients:
@@ -25,4 +29,5 @@ def build_clients(settings: Settings, budget: Budget) -> Clients:
         objects=S3ObjectStore(settings.s3),
         ai=build_gateway(settings.ai, settings.redis, budget),
         webhooks=build_webhooks(settings.webhooks),
+        payments=build_payments(settings.billing),
     )

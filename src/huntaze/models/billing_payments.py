@@ -51,6 +51,7 @@ class PaymentAttempt(Base):
     invoice_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("invoices.id"))
     number: Mapped[int] = mapped_column(SmallInteger)  # 1, 2, ... of the invoice
     idempotency_key: Mapped[str] = mapped_column(String(64), unique=True)
+    gateway: Mapped[str] = mapped_column(String(16))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     customer: Mapped[str | None] = mapped_column(String(255))

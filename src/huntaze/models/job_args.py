@@ -88,6 +88,107 @@ class AiSweep(PeriodicArgs):
     kind: ClassVar[str] = "ai.sweep"
 
 
+class TrendsFire(PeriodicArgs):
+    """Make runs of the sources that are due."""
+
+    kind: ClassVar[str] = "trends.fire"
+
+
+class TrendsScrape(JobArgs):
+    """Start a run of an actor, once, and see it to its end."""
+
+    kind: ClassVar[str] = "trends.scrape"
+
+    run_id: uuid.UUID  # the TrendRun
+
+
+class TrendsCheck(JobArgs):
+    """Ask how a run is, because a webhook said something. What it said is not believed."""
+
+    kind: ClassVar[str] = "trends.check"
+
+    run_id: uuid.UUID
+    external_id: str | None = None  # the vendor's run that the webhook named
+
+
+class TrendsCollect(JobArgs):
+    """Read what a run has found, from its checkpoint on."""
+
+    kind: ClassVar[str] = "trends.collect"
+
+    run_id: uuid.UUID
+
+
+class TrendsForget(JobArgs):
+    """Delete what is kept of an author, and keep out what comes later."""
+
+    kind: ClassVar[str] = "trends.forget"
+
+    author_keys: list[str]  # hexadecimal: the name itself is in no row
+
+
+class TrendsPrune(PeriodicArgs):
+    """Delete rows of datasets and posts that are past their days."""
+
+    kind: ClassVar[str] = "trends.prune"
+
+
+class BillingRun(PeriodicArgs):
+    """Bill what is due: counts it, and lets so many parts do it."""
+
+    kind: ClassVar[str] = "billing.run"
+
+
+class BillingPart(PeriodicArgs):
+    """Bill what is due, side by side with the other parts."""
+
+    kind: ClassVar[str] = "billing.part"
+
+    part: int
+
+
+class BillingMeter(PeriodicArgs):
+    """Count metered units of the day before the slot."""
+
+    kind: ClassVar[str] = "billing.meter"
+
+
+class BillingCollect(PeriodicArgs):
+    """Ask for the money that is due, and give back what has to be."""
+
+    kind: ClassVar[str] = "billing.collect"
+
+
+class BillingAudit(PeriodicArgs):
+    """See whether the books add up."""
+
+    kind: ClassVar[str] = "billing.audit"
+
+
+class PaymentCharge(PeriodicArgs):
+    """Charge an invoice, or ask again what became of a charge."""
+
+    kind: ClassVar[str] = "payments.charge"
+
+    invoice_id: uuid.UUID
+
+
+class PaymentRefund(PeriodicArgs):
+    """Have the gateway give money back."""
+
+    kind: ClassVar[str] = "payments.refund"
+
+    refund_id: uuid.UUID
+
+
+class PaymentNotice(JobArgs):
+    """Make something of what a gateway sent."""
+
+    kind: ClassVar[str] = "payments.notice"
+
+    message_id: uuid.UUID
+
+
 class Noop(JobArgs):
     """Nothing at all, through the whole engine: what the benchmarks and `doctor` send."""
 

@@ -9,11 +9,19 @@ from sqlalchemy.orm import Session
 from huntaze.models import content_store, webhook_store
 from huntaze.models.job_args import (
     AiSweep,
+    BillingAudit,
+    BillingCollect,
+    BillingMeter,
+    BillingPart,
+    BillingRun,
     EventsPlace,
     EventsPrune,
     JobArgs,
     JobsPrune,
     Noop,
+    PaymentCharge,
+    PaymentNotice,
+    PaymentRefund,
     VideoAnalyze,
     VideoExtract,
     WebhooksDeliver,
@@ -100,6 +108,15 @@ _ALL = (
     JobKind(WebhooksReplay, queue="default", flow_limit=1),
     JobKind(EventsPrune, queue="default", flow_limit=1),
     JobKind(AiSweep, queue="default", flow_limit=1),
+    JobKind(BillingRun, queue="default", flow_limit=1),
+    JobKind(BillingPart, queue="default"),
+    JobKind(BillingMeter, queue="default", flow_limit=1),
+    JobKind(BillingCollect, queue="default", flow_limit=1),
+    JobKind(BillingAudit, queue="default", flow_limit=1, max_attempts=2, soft_limit_s=900.0, hard_limit_s=930.0),
+    # One at a time of an invoice; what is not settled is due again at the next collection.
+    JobKind(PaymentCharge, queue="default", max_attempts=8, unique=Unique(by=("args.invoice_id",))),
+    JobKind(PaymentRefund, queue="default", max_attempts=8, unique=Unique(by=("args.refund_id",))),
+    JobKind(PaymentNotice, queue="default", max_attempts=8),
     JobKind(Noop, queue="default"),
 )
 

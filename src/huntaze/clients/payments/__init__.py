@@ -1,0 +1,1 @@
+"""Charging: the port, the gateway that is embedded, and Stripe."""
