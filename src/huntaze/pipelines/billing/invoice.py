@@ -135,13 +135,14 @@ def fee_line(plan: Plan, price: Price, subscription: Subscription, period: Perio
     whole = subscription.cycle.period_at(period.start)
     share = fraction(parts, whole, subscription.cycle.zone, plan.proration)
     quantity = Decimal(1 if isinstance(price.terms, Flat) else subscription.quantity)
+    owed = cost(price.terms, quantity)
     line = Line(
         source_key=f"{subscription.key}:{key}:{price.code}:{period.start.isoformat()}",
         description=price.description,
         price_code=price.code,
         quantity=quantity,
         unit_amount=_unit_amount(price.terms),
-        amount_minor=round_half_away(cost(price.terms, quantity) * share),
+        amount_minor=round_half_away(owed if share == 1 else owed * share),
         period=Period(parts[0].start, parts[-1].end),
         prorated=share != 1,
         taxable=price.taxable,

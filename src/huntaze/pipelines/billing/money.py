@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from math import lcm
 
 from huntaze.pipelines.billing.errors import BillingError
 
@@ -37,9 +38,13 @@ def exponent(currency: str) -> int:
 
 def round_half_away(value: Exact) -> int:
     """The nearest integer, halves away from zero: 232.5 -> 233, -232.5 -> -233."""
-    exact = Fraction(value)
-    away = (2 * abs(exact.numerator) + exact.denominator) // (2 * exact.denominator)
-    return away if exact >= 0 else -away
+    return round_ratio(*value.as_integer_ratio())
+
+
+def round_ratio(above: int, below: int) -> int:
+    """The same of above / below, where below is positive: what the hot path of a run has, without a Fraction."""
+    away = (2 * abs(above) + below) // (2 * below)
+    return away if above >= 0 else -away
 
 
 def to_minor(amount: str | Exact, currency: str) -> int:
@@ -63,15 +68,17 @@ def allocate(total: int, weights: Sequence[Exact]) -> list[int]:
     Largest remainder (Hamilton): each gets its share rounded towards zero, what is left goes one by one to the largest
     remainders, at a tie to the earlier. Weights are not negative; if all are 0 they count alike. Raises BillingError.
     """
-    exact = [Fraction(weight) for weight in weights]
-    if not exact or min(exact) < 0:
+    ratios = [weight.as_integer_ratio() for weight in weights]
+    common = lcm(*(below for _, below in ratios))
+    whole_weights = [above * (common // below) for above, below in ratios]
+    if not ratios or min(whole_weights) < 0:
         raise BillingError("billing.bad_weights", "An amount is shared by one or more weights that are not negative.")
-    whole = sum(exact)
-    if not whole:
-        exact, whole = [Fraction(1)] * len(exact), Fraction(len(exact))
-    shares = [abs(total) * weight / whole for weight in exact]
-    parts = [int(share) for share in shares]
-    by_remainder = sorted(range(len(parts)), key=lambda at: (parts[at] - shares[at], at))
+    if not any(whole_weights):
+        whole_weights = [1] * len(ratios)
+    whole = sum(whole_weights)
+    divided = [divmod(abs(total) * weight, whole) for weight in whole_weights]
+    parts = [part for part, _ in divided]
+    by_remainder = sorted(range(len(parts)), key=lambda at: (-divided[at][1], at))
     for at in by_remainder[: abs(total) - sum(parts)]:
         parts[at] += 1
     return parts if total >= 0 else [-part for part in parts]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from itertools import count
 from zoneinfo import ZoneInfo
 
 from huntaze.pipelines.billing.errors import BillingError
@@ -97,14 +96,11 @@ class Cycle:
 
     def boundary(self, n: int) -> datetime:
         """The start of the n-th period after the anchor's own, UTC."""
-        zone = zone_of(self.zone)
-        local = self.anchor.astimezone(zone)
-        wall = local.replace(tzinfo=None)
+        local = self.anchor.astimezone(zone_of(self.zone))
         if self.unit in _DAYS:
-            moved = wall + timedelta(days=n * self.count * _DAYS[self.unit])
-        else:
-            moved = _add_months(wall, n * self.count * _MONTHS[self.unit], self.day or wall.day)
-        return moved.replace(tzinfo=zone, fold=local.fold).astimezone(UTC)
+            moved = local + timedelta(days=n * self.count * _DAYS[self.unit])  # of the wall clock (PEP 495)
+            return moved.replace(fold=local.fold).astimezone(UTC)
+        return _add_months(local, n * self.count * _MONTHS[self.unit], self.day or local.day).astimezone(UTC)
 
     def index_at(self, moment: datetime) -> int:
         """Which period holds the moment: boundary(n) <= moment < boundary(n + 1)."""
@@ -122,17 +118,14 @@ class Cycle:
 
     def period_at(self, moment: datetime) -> Period:
         """The period that holds the moment."""
-        n = self.index_at(moment)
-        return Period(self.boundary(n), self.boundary(n + 1))
+        return _period_at(self, moment)
 
     def periods(self, since: datetime) -> Iterator[Period]:
         """The period that holds `since` and all after it. They tile time; a day that a zone skipped has none."""
-        for n in count(self.index_at(since)):
-            period = Period(self.boundary(n), self.boundary(n + 1))
-            if period.end > FOREVER:
-                return
-            if period:
-                yield period
+        period = self.period_at(since)
+        while period.end <= FOREVER:
+            yield period
+            period = self.period_at(period.end)
 
     def due(self, next_start: datetime, slot: datetime) -> Iterator[Period]:
         """What has to be billed at `slot` by a subscription whose next unbilled period starts at `next_start`."""
@@ -140,6 +133,13 @@ class Cycle:
             if period.start > slot:
                 return
             yield Period(max(period.start, next_start), period.end)
+
+
+@lru_cache(maxsize=8192)
+def _period_at(cycle: Cycle, moment: datetime) -> Period:
+    """Kept, as an invoice asks for the same period once a line, and a run for those of many alike."""
+    n = cycle.index_at(moment)
+    return Period(cycle.boundary(n), cycle.boundary(n + 1))
 
 
 def cycle_on_day(start: datetime, day: int, zone: str = "UTC") -> Cycle:

@@ -87,24 +87,27 @@ class Percentage:
     free_events: int = 0
 
 
+_NOTHING = Fraction(0)
+
 Terms = Flat | PerUnit | Tiered | Package | Percentage
 
 
 def cost(terms: Terms, quantity: Decimal | int, events: int = 0) -> Fraction:
     """Minor units, exact. A negative quantity costs as much as none; `events` count for Percentage alone."""
-    units = max(Fraction(quantity), Fraction(0))
+    if isinstance(terms, Flat):
+        return Fraction(terms.amount)
+    units = max(Fraction(quantity), _NOTHING)
     match terms:
-        case Flat():
-            return Fraction(terms.amount)
         case PerUnit():
-            return max(units - Fraction(terms.free_units), Fraction(0)) * Fraction(terms.unit_amount)
+            beyond = max(units - Fraction(terms.free_units), _NOTHING) if terms.free_units else units
+            return beyond * Fraction(terms.unit_amount)
         case Tiered():
             return _tiered(terms, units)
         case Package():
-            beyond = max(units - Fraction(terms.free_units), Fraction(0)) / Fraction(terms.size)
+            beyond = max(units - Fraction(terms.free_units), _NOTHING) / Fraction(terms.size)
             return -(-beyond.numerator // beyond.denominator) * Fraction(terms.amount)
         case Percentage():
-            beyond = max(units - Fraction(terms.free_units), Fraction(0))
+            beyond = max(units - Fraction(terms.free_units), _NOTHING)
             return beyond * Fraction(terms.percent) / 100 + max(events - terms.free_events, 0) * Fraction(terms.fixed)
 
 

@@ -1,11 +1,11 @@
 """Taxes on a line: on top of the price (exclusive) or in it (inclusive), rounded once a line and rate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from huntaze.pipelines.billing.money import Exact, allocate, round_half_away
+from huntaze.pipelines.billing.money import Exact, allocate, round_half_away, round_ratio
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,22 @@ def taxes_on(base: Exact, rates: Sequence[TaxRate]) -> tuple[Tax, ...]:
     What inclusive rates take out is rounded as one and shared by their percentages, so price = net + tax; exclusive
     ones are put on the exact rest.
     """
-    price = Fraction(base)
-    inside = [rate for rate in rates if rate.inclusive and rate.percent]
-    percent = Fraction(sum((rate.percent for rate in inside), Decimal(0)))
-    taken = price * percent / (100 + percent)
-    shares = iter(allocate(round_half_away(taken), [rate.percent for rate in inside]) if inside else [])
-    on_top = (price - taken) / 100
+    if not rates:
+        return ()
+    inside = [rate.percent for rate in rates if rate.inclusive and rate.percent]
+    shares: Iterator[int] = iter(())
+    rest = base
+    if inside:
+        percent = Fraction(sum(inside, Decimal(0)))
+        taken = Fraction(base) * percent / (100 + percent)
+        shares = iter(allocate(round_half_away(taken), inside))
+        rest = Fraction(base) - taken
     return tuple(
-        Tax(
-            rate,
-            (next(shares) if rate.percent else 0)
-            if rate.inclusive
-            else round_half_away(on_top * Fraction(rate.percent)),
-        )
+        Tax(rate, _percent_of(rest, rate.percent) if not rate.inclusive else next(shares) if rate.percent else 0)
         for rate in rates
     )
+
+
+def _percent_of(amount: Exact, percent: Decimal) -> int:
+    (above, below), (of, per) = amount.as_integer_ratio(), percent.as_integer_ratio()
+    return round_ratio(above * of, below * per * 100)
