@@ -37,4 +37,8 @@ SCHEDULE: dict[str, Entry] = {
     "payment-collection": Entry("billing.collect", "*/5 * * * *", "latest"),
     # Units that plans bill; each slot looks back a day, so all that were missed are made up for.
     "usage-metering": Entry("billing.meter", "50 * * * *", "all"),
+    # Rows of datasets and posts go after the days that HUNTAZE_APIFY_* gives them.
+    "trend-retention": Entry("trends.prune", "47 * * * *", "latest"),
+    # Sources that are due get a run each; what an outage missed is made up for once.
+    "trend-scrapes": Entry("trends.fire", "*/5 * * * *", "latest"),
 }

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from huntaze.pipelines.trends.posts.identity import parse_keys
 from huntaze.pipelines.webhooks.signing import Keyring
 from huntaze.pipelines.webhooks.targets import TargetPolicy
 
@@ -30,6 +31,11 @@ def _is_database_url(value: SecretStr) -> SecretStr:
     except (ArgumentError, ValueError):
         # Neither error may be repeated: a password with an @ or a : in it is taken for host or port.
         raise ValueError("is not a URL: the port has to be a number, a sign such as @ in a password %40") from None
+    return value
+
+
+def _are_author_keys(value: SecretStr) -> SecretStr:
+    parse_keys(value.get_secret_value())
     return value
 
 
@@ -302,7 +308,7 @@ class ApifySettings(Group):
         description="what the secrets in webhooks' URLs are made from; goes with HUNTAZE_APIFY_WEBHOOK_URL",
         examples=["0123456789abcdef0123456789abcdef"],
     )
-    author_keys: SecretStr | None = Field(
+    author_keys: Annotated[SecretStr, AfterValidator(_are_author_keys)] | None = Field(
         None,
         description="VERSION:HEX of the keys that authors are hashed with, comma-separated; the highest makes new ones",
         examples=["2:0f1e2d3c4b5a69788796a5b4c3d2e1f0,1:00112233445566778899aabbccddeeff"],

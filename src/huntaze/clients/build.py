@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from huntaze.clients.ai.build import build_gateway
 from huntaze.clients.ai.ports import Budget, ModelGateway
+from huntaze.clients.apify.http import HttpActorRunner
+from huntaze.clients.apify.runner import ActorRunner
+from huntaze.clients.apify.twin import MemoryActorRunner
 from huntaze.clients.object_store import ObjectStore
 from huntaze.clients.payments.build import build_payments
 from huntaze.clients.payments.embedded import EmbeddedGateway
@@ -20,6 +23,7 @@ class Clients:
     objects: ObjectStore
     ai: ModelGateway
     webhooks: Webhooks = field(default_factory=scripted_webhooks)
+    actors: ActorRunner = field(default_factory=MemoryActorRunner)
     payments: PaymentGateway = field(default_factory=EmbeddedGateway)
 
 
@@ -29,5 +33,6 @@ def build_clients(settings: Settings, budget: Budget) -> Clients:
         objects=S3ObjectStore(settings.s3),
         ai=build_gateway(settings.ai, settings.redis, budget),
         webhooks=build_webhooks(settings.webhooks),
+        actors=HttpActorRunner(settings.apify),
         payments=build_payments(settings.billing),
     )

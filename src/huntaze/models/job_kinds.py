@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from huntaze.models import content_store, webhook_store
+from huntaze.models import content_store, trend_run_store, webhook_store
 from huntaze.models.job_args import (
     AiSweep,
     BillingAudit,
@@ -22,6 +22,12 @@ from huntaze.models.job_args import (
     PaymentCharge,
     PaymentNotice,
     PaymentRefund,
+    TrendsCheck,
+    TrendsCollect,
+    TrendsFire,
+    TrendsForget,
+    TrendsPrune,
+    TrendsScrape,
     VideoAnalyze,
     VideoExtract,
     WebhooksDeliver,
@@ -117,6 +123,16 @@ _ALL = (
     JobKind(PaymentCharge, queue="default", max_attempts=8, unique=Unique(by=("args.invoice_id",))),
     JobKind(PaymentRefund, queue="default", max_attempts=8, unique=Unique(by=("args.refund_id",))),
     JobKind(PaymentNotice, queue="default", max_attempts=8),
+    JobKind(TrendsFire, queue="default", flow_limit=1),
+    JobKind(
+        TrendsScrape, queue="default", max_attempts=8, unique=Unique(by=("args",)), follow=trend_run_store.follow_job
+    ),
+    JobKind(TrendsCheck, queue="default", unique=Unique(by=("args",))),
+    JobKind(
+        TrendsCollect, queue="default", max_attempts=8, unique=Unique(by=("args",)), follow=trend_run_store.follow_job
+    ),
+    JobKind(TrendsForget, queue="default"),
+    JobKind(TrendsPrune, queue="default", flow_limit=1),
     JobKind(Noop, queue="default"),
 )
 

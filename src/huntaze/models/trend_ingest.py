@@ -54,6 +54,7 @@ _STAGE = text("""
     ) ON COMMIT DELETE ROWS
 """)
 _COPY = "COPY staged_posts FROM STDIN"
+_FORGET = text("DELETE FROM staged_posts WHERE author_key IN (SELECT author_key FROM forgotten_authors) RETURNING 1")
 _FIGURES = ("views", "likes", "comments", "shares", "saves")
 _KEPT = ", ".join(f"{name} = coalesce(excluded.{name}, posts.{name})" for name in _FIGURES)
 # In the order of the key: two pages with posts in common wait for one another, and do not block each other for good. A
@@ -133,7 +134,9 @@ def store_page(session: Session, page: PageOf, offset: int, rows: Sequence[Row],
 
 
 def store_posts(session: Session, page: PageOf, told: Iterable[Post]) -> tuple[list[Post], int]:
-    """Posts of one platform and their figures. Returns the different ones, and how many were never seen before."""
+    """Posts of one platform and their figures. Returns the different ones, and how many were never seen before.
+
+    Those of authors who asked to be forgotten are left out, whoever scrapes them."""
     posts = list({post.native_id: post for post in told}.values())
     if not posts:
         return [], 0
@@ -150,8 +153,9 @@ def store_posts(session: Session, page: PageOf, told: Iterable[Post]) -> tuple[l
         "source_id": page.source_id,
         "run_id": page.run_id,
     }
+    left_out = len(session.execute(_FORGET).all())
     written, fresh = session.execute(_UPSERT, given).one()
-    if written < len(posts):
+    if written < len(posts) - left_out:
         session.execute(_LATE_METRICS, given)
     session.execute(text("TRUNCATE staged_posts"))  # the transaction may bring another page
     return posts, fresh

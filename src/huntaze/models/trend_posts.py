@@ -5,7 +5,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, SmallInteger, String, Text, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -79,7 +79,11 @@ class TrendRawRow(Base):
     """
 
     __tablename__ = "trend_raw_rows"
-    __table_args__ = (Index("ix_trend_raw_rows_quarantined", "run_id", postgresql_where="reason IS NOT NULL"),)
+    __table_args__ = (
+        Index(None, "seen_at"),
+        Index(None, "run_id", postgresql_where="outcome = 'quarantined'"),
+        Index(None, "author_key", postgresql_where="author_key IS NOT NULL"),
+    )
 
     dataset_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     row_offset: Mapped[int] = mapped_column(primary_key=True)
@@ -100,3 +104,12 @@ class TrendInterest(Base):
     term: Mapped[str] = mapped_column(String(200), primary_key=True)
     at: Mapped[datetime] = mapped_column(primary_key=True)
     value: Mapped[int | None] = mapped_column(SmallInteger)  # None: the platform has no data, which is not 0
+
+
+class ForgottenAuthor(Base):
+    """An author who asked to be left out: what is scraped of theirs later is dropped."""
+
+    __tablename__ = "forgotten_authors"
+
+    author_key: Mapped[bytes] = mapped_column(primary_key=True)
+    forgotten_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

@@ -12,7 +12,19 @@ Args = TypeVar("Args", bound=JobArgs)
 Handler = Callable[[JobContext, Any], None]
 
 _HANDLERS: dict[str, Handler] = {}
-_MODULES = ("ai", "billing", "events", "jobs", "noop", "payments", "video", "webhooks")
+_MODULES = (
+    "ai",
+    "billing",
+    "events",
+    "jobs",
+    "noop",
+    "payments",
+    "trend_collect",
+    "trend_privacy",
+    "trend_scrapes",
+    "video",
+    "webhooks",
+)
 
 
 def job(args: type[Args]) -> Callable[[Callable[[JobContext, Args], None]], Callable[[JobContext, Args], None]]:

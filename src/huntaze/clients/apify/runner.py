@@ -87,7 +87,7 @@ class ActorRun:
 
 @dataclass(frozen=True)
 class ItemPage:
-    """Items from `offset` on. A page can hold fewer than it covers: go on at `next_offset`, as long as that is < `total`."""
+    """Items from `offset` on. A page can hold fewer than it covers: the next one begins at `next_offset`."""
 
     items: list[object]
     offset: int

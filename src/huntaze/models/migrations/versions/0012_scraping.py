@@ -238,12 +238,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("dataset_id", "row_offset", name=op.f("pk_trend_raw_rows")),
     )
     op.create_index(
-        "ix_trend_raw_rows_quarantined",
+        op.f("ix_trend_raw_rows_author_key"),
+        "trend_raw_rows",
+        ["author_key"],
+        unique=False,
+        postgresql_where="author_key IS NOT NULL",
+    )
+    op.create_index(
+        op.f("ix_trend_raw_rows_run_id"),
         "trend_raw_rows",
         ["run_id"],
         unique=False,
-        postgresql_where="reason IS NOT NULL",
+        postgresql_where="outcome = 'quarantined'",
     )
+    op.create_index(op.f("ix_trend_raw_rows_seen_at"), "trend_raw_rows", ["seen_at"], unique=False)
     op.create_table(
         "trend_interest",
         sa.Column("run_id", sa.Uuid(), nullable=False),
@@ -261,4 +269,15 @@ def upgrade() -> None:
             "reserved_micro_usd >= 0 AND spent_micro_usd >= 0", name=op.f("ck_scrape_spend_not_negative")
         ),
         sa.PrimaryKeyConstraint("month", name=op.f("pk_scrape_spend")),
+    )
+    op.create_table(
+        "forgotten_authors",
+        sa.Column("author_key", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "forgotten_at",
+            postgresql.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("author_key", name=op.f("pk_forgotten_authors")),
     )
