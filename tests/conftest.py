@@ -36,6 +36,7 @@ def environment(stores: Stores) -> dict[str, str]:
         "HUNTAZE_S3_BUCKET": "huntaze-test",
         "HUNTAZE_AI_BASE_URL": "http://127.0.0.1:9/v1",  # nobody listens: a test that needs a model brings one
         "HUNTAZE_FLOWER_PASSWORD": secrets.token_urlsafe(12),
+        "HUNTAZE_WEBHOOKS_KEY": secrets.token_urlsafe(32),
     }
 
 

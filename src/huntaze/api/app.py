@@ -22,8 +22,10 @@ from huntaze.api.routes import (
     events,
     health,
     jobs,
+    payment_webhooks,
     uploads,
     videos,
+    webhooks,
 )
 from huntaze.api.services import Services
 from huntaze.api.streams import StreamPolicy, Streams
@@ -47,6 +49,7 @@ _TAGS = [
     {"name": "events", "description": "Live, without gaps."},
     {"name": "billing", "description": "Subscriptions, invoices, and the ledger behind them."},
     {"name": "ai", "description": "What models have cost, and their answers."},
+    {"name": "webhooks", "description": "Events, told to a URL: signed, in order, tried again."},
     {"name": "health", "description": "For operators; no key needed."},
 ]
 
@@ -111,7 +114,19 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
     app.state.settings, app.state.streams = settings, streams
     app.add_middleware(Edge, metrics=metrics)
     error_handlers.install(app)
-    for part in (uploads, videos, batches, jobs, events, billing_invoices, billing_subscriptions, ai_usage, health):
+    for part in (
+        uploads,
+        videos,
+        batches,
+        jobs,
+        events,
+        billing_invoices,
+        billing_subscriptions,
+        ai_usage,
+        webhooks,
+        payment_webhooks,
+        health,
+    ):
         app.include_router(part.router)
     docs_page.install(app)
     return app

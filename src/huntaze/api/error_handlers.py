@@ -24,6 +24,8 @@ _PERMANENT = {
     "job.not_failed": 409,
     "job.duplicate": 409,
     "storage.not_found": 409,
+    "webhook.too_many": 409,
+    "webhook.under_way": 409,
 }
 
 _HTTP = {

@@ -19,7 +19,7 @@ from psycopg import sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from huntaze.api.problems import ProblemError
-from huntaze.models import channels, event_store
+from huntaze.models import channels, event_retention, event_store
 from huntaze.models.database import Sessions
 from huntaze.models.events import Event
 
@@ -161,6 +161,7 @@ class Stream:
     def __init__(self, streams: Streams, creator_id: uuid.UUID) -> None:
         self.news = asyncio.Event()
         self.position = 0
+        self.gone_upto: int | None = None  # the last position that is gone, if it lies behind the one to resume from
         self._streams = streams
         self._creator_id = creator_id
 
@@ -170,9 +171,14 @@ class Stream:
         A position from the future (the database was restored from a backup) counts as now: waiting for it would
         keep the stream silent for a long time.
         """
-        last = await self._streams.in_thread(self._streams._last_position)
+        last, pruned = await self._streams.in_thread(self._ends)
         self.position = last if after is None else min(after, last)
+        self.gone_upto = pruned if self.position < pruned else None
         return self.position
+
+    def _ends(self) -> tuple[int, int]:
+        with self._streams.sessions() as session:
+            return event_store.last_position(session), event_retention.pruned(session)
 
     async def batches(self, is_live: Callable[[], bool]) -> AsyncIterator[Sequence[Event]]:
         """The events as they come; an empty batch after a time of silence. Ends when the process stops or the key

@@ -88,6 +88,7 @@ async def start_fleet(supervisor: Supervisor, run: RunDir, ports: dict[str, int]
     # Ctrl-C is promised to take under 10 s; what is not done by then goes back to the ledger.
     environment.setdefault("HUNTAZE_WORKER_GRACE_S", "2")
     environment["HUNTAZE_FLOWER_PASSWORD"] = _kept_secret(run.path / "flower-password")
+    environment.setdefault("HUNTAZE_WEBHOOKS_KEY", _kept_secret(run.path / "webhooks-key", 32))
     os.environ.update(environment)  # our own settings come from there too
     settings = load()
     note("migrating the database")
@@ -124,9 +125,9 @@ def _addresses(stores: Stores, embed: dict[str, bool]) -> dict[str, str]:
     return found
 
 
-def _kept_secret(path: Path) -> str:
+def _kept_secret(path: Path, random_bytes: int = 12) -> str:
     if not path.exists():
-        write_private(path, secrets.token_urlsafe(12))
+        write_private(path, secrets.token_urlsafe(random_bytes))
     return path.read_text().strip()
 
 

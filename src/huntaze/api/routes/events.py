@@ -60,6 +60,8 @@ _SSE: dict[int | str, dict[str, Any]] = {
 @router.get("", response_class=StreamingResponse, responses=_SSE | problems(429), summary="Follow events (SSE)")
 async def follow_events(services: ServicesOf, caller: Reader, stream: Opened) -> StreamingResponse:
     """Resumes behind `Last-Event-ID` or `after` without gap or repeat; starts with the next event without either.
+    Where events behind that position are gone by age (a week, unless the operators keep them longer), the first event
+    is a `stream.gap`, whose data names the last position that is gone; read the state anew.
 
     Ends when the key does. The WebSocket at `/v1/events/ws` sends the same, each Event as a text message, the first
     of type `stream.opened`; its upgrade request carries the same headers and `after`.
@@ -71,6 +73,8 @@ async def follow_events(services: ServicesOf, caller: Reader, stream: Opened) ->
 async def _as_sse(services: Services, caller: Caller, stream: Stream) -> AsyncIterator[str]:
     # An id without data: a client that is cut off before its first event still knows where it stood.
     yield f"retry: {RETRY_MS}\nid: {stream.position}\n\n"
+    if stream.gone_upto is not None:
+        yield _sse(EventView.gap(stream.position, stream.gone_upto))
     async for batch in stream.batches(lambda: is_live(services, caller)):
         if batch:
             yield "".join(_sse(EventView.of(event)) for event in batch)
@@ -90,6 +94,8 @@ async def follow_events_ws(websocket: WebSocket, services: ServicesOf, caller: R
         async with anyio.create_task_group() as group:
             group.start_soon(_until_gone, websocket, group.cancel_scope)
             await websocket.send_text(EventView.opening(stream.position).model_dump_json())
+            if stream.gone_upto is not None:
+                await websocket.send_text(EventView.gap(stream.position, stream.gone_upto).model_dump_json())
             async for batch in stream.batches(lambda: is_live(services, caller)):
                 for event in batch:
                     await websocket.send_text(EventView.of(event).model_dump_json())

@@ -43,3 +43,9 @@ class EventView(BaseModel):
     def opening(cls, position: int) -> Self:
         """What a WebSocket says first: where it starts, for a client that is cut off before the first event."""
         return cls(position=position, type="stream.opened", subject_id=None, created_at=None, data={})
+
+    @classmethod
+    def gap(cls, position: int, gone_upto: int) -> Self:
+        """What a stream says that was asked to resume before the oldest event that is kept."""
+        data = {"after": position, "gone_upto": gone_upto}
+        return cls(position=position, type="stream.gap", subject_id=None, created_at=None, data=data)
