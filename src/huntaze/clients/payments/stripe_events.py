@@ -27,7 +27,8 @@ def verify(body: bytes, signature: str, secret: str, tolerance_s: int = TOLERANC
     except ValueError:  # no UTF-8, no JSON
         raise Permanent("webhook.malformed", "The body is not JSON.") from None
     known = isinstance(event, dict) and isinstance(event.get("id"), str) and isinstance(event.get("type"), str)
-    if not known or not 0 < len(event["id"]) <= 255 or len(event["type"]) > 64:
+    # What PostgreSQL cannot store has no place in an event.
+    if not known or b"\\u0000" in body or not 0 < len(event["id"]) <= 255 or len(event["type"]) > 64:
         raise Permanent("webhook.malformed", "This is not an event of Stripe.")
     return dict(event)
 
