@@ -1,14 +1,15 @@
 """`huntaze doctor`: is this configuration usable, and if not, what is to be done."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated
 
-import httpx
 import redis
 import typer
 from sqlalchemy import Engine, text
 
+from huntaze.cli.doctor_ai import examine_ai
+from huntaze.cli.findings import Finding
 from huntaze.cli.here import settings_here
 from huntaze.cli.output import out, print_json, print_line
 from huntaze.cli.periodic import EntryFacts, facts_of
@@ -20,17 +21,6 @@ from huntaze.pipelines.errors import HuntazeError
 from huntaze.settings import Settings
 
 _PROCESSES = ("worker", "dispatcher", "beat")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check. `fix` says what to do where it is not `ok`; a `warning` is no reason to stop."""
-
-    check: str
-    ok: bool
-    detail: str
-    fix: str = ""
-    warning: bool = False
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="print JSON")] = False) -> None:
@@ -57,7 +47,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="print JSON")] = Fa
 def examine(settings: Settings) -> Iterator[Finding]:
     """All checks, one after the other; each stands by itself."""
     yield Finding("settings", True, "complete")
-    for name, check in (("postgresql", _database), ("redis", _broker), ("s3", _objects), ("ai", _model)):
+    for name, check in (("postgresql", _database), ("redis", _broker), ("s3", _objects), ("ai", _models)):
         yield from _guarded(name, check, settings)
 
 
@@ -131,12 +121,5 @@ def _objects(settings: Settings) -> Iterator[Finding]:
     yield Finding("s3", True, f"bucket {settings.s3.bucket} answers")
 
 
-def _model(settings: Settings) -> Iterator[Finding]:
-    """Only whether somebody answers: a question would cost money."""
-    url = settings.ai.base_url
-    answer = httpx.get(url, timeout=5, trust_env=False)
-    sandbox = settings.ai.model.startswith("sandbox-")
-    label = " (SANDBOX: no model is asked)" if sandbox else ""
-    yield Finding(
-        "ai", answer.status_code < 500, f"{url} answers{label}", "The model's server is in trouble; look at it."
-    )
+def _models(settings: Settings) -> Iterator[Finding]:
+    yield from examine_ai(settings.ai)

@@ -14,6 +14,7 @@ from huntaze.models import job_settle
 from huntaze.models.database import build_engine, build_sessions
 from huntaze.models.node_store import Worker
 from huntaze.settings import Settings
+from huntaze.worker.ai_metrics import AiRetirements
 from huntaze.worker.app import keep_logs
 from huntaze.worker.broker import EVENTS_S
 from huntaze.worker.heartbeat import Heartbeat
@@ -28,7 +29,9 @@ def connect(app: Celery, settings: Settings, *, prefork: bool, worker: Worker, m
     heartbeat = Heartbeat(settings.database, app.huntaze_node, "worker", worker)
 
     def ready(sender: Any, **_: Any) -> None:
-        serve(settings.worker, node_registry(metrics, worker.slots))
+        registry = node_registry(metrics, worker.slots)
+        registry.register(AiRetirements(settings.ai))
+        serve(settings.worker, registry)
         heartbeat.keep_beating()
         sender.timer.call_repeatedly(EVENTS_S, lambda: sender.event_dispatcher and sender.event_dispatcher.flush())
 

@@ -80,11 +80,12 @@ def _filled(file: _File, roles: Mapping[Role, str]) -> tuple[dict[str, Deploymen
     found: dict[str, Deployment] = {}
     problems: list[str] = []
     shared = {name: getattr(file, name) for name in _SHARED if getattr(file, name) is not None}
-    waiting = [*file.deployments, *roles.values()]
+    waiting, seen = [*file.deployments, *roles.values()], set[str]()
     while waiting:
         name = waiting.pop(0)
-        if name in found or (name not in file.deployments and spelled(name) is None):
+        if name in seen or (name not in file.deployments and spelled(name) is None):
             continue
+        seen.add(name)
         own = dict(file.deployments.get(name, {}))
         model = str(own.get("model", spelled(name) or name))
         like = str(own.pop("known_as", model))

@@ -96,21 +96,26 @@ class Routes:
         A vendor's dates move: if all are past theirs they are asked all the same. Raises KeyError for a role that has
         no deployment.
         """
-        whole, name = list[Deployment](), self.roles[role]
-        while name and name not in (one.name for one in whole):
-            whole.append(self.deployments[name])
-            name = whole[-1].fallback or ""
+        whole = self.following(self.roles[role])
         alive = [one for one in whole if not one.retired(today)] or whole
         if self.economise_at is not None and pressure >= self.economise_at:
             cheaper = [at for at, one in enumerate(alive) if at and _cheaper(one, alive[0])]
             return tuple(alive[cheaper[0] :] if cheaper else alive)
         return tuple(alive)
 
+    def following(self, name: str | None) -> list[Deployment]:
+        """The deployment, its fallback, the fallback of that, each once."""
+        whole: list[Deployment] = []
+        while name and name not in (one.name for one in whole):
+            whole.append(self.deployments[name])
+            name = whole[-1].fallback
+        return whole
+
     def used(self) -> dict[str, list[Role]]:
         """The deployments that any role can come to, with those roles."""
         found: dict[str, list[Role]] = {}
-        for role in self.roles:
-            for one in self.chain(role, date.min):
+        for role, name in self.roles.items():
+            for one in self.following(name):
                 found.setdefault(one.name, []).append(role)
         return found
 
@@ -145,7 +150,7 @@ def retirements(routes: Routes, today: date) -> list[Retirement]:
         one = routes.deployments[name]
         if one.retires_at is None:
             continue
-        following = routes.deployments.get(one.fallback or "")
-        successor = following.name if following and not following.retired(max(today, one.retires_at)) else None
+        then = max(today, one.retires_at)
+        successor = next((each.name for each in routes.following(one.fallback) if not each.retired(then)), None)
         found.append(Retirement(name, tuple(roles), one.retires_at, (one.retires_at - today).days, successor))
     return sorted(found, key=lambda each: each.retires_at)
