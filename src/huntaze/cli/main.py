@@ -26,6 +26,7 @@ COMMANDS = {
     "video": "video",
     "trends": "trends",
     "ai": "ai",
+    "webhooks": "webhooks",
     "doctor": "doctor",
 }
 
