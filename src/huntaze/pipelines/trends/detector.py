@@ -50,8 +50,13 @@ class Detector:
         states[_SEEN], states[_SINCE] = seen, np.inf
         return states
 
-    def step(self, states: Floats, values: NDArray[np.floating], bucket: int) -> tuple[Floats, Scores]:
-        """The next bucket of every series: `bucket` counts steps from 1970, `values` is (series,)."""
+    def step(
+        self, states: Floats, values: NDArray[np.floating], bucket: int, may_fire: NDArray[np.bool_] | bool = True
+    ) -> tuple[Floats, Scores]:
+        """The next bucket of every series: `bucket` counts steps from 1970, `values` is (series,).
+
+        `may_fire`, (series,), holds alarms back that are not to begin a cool-down either.
+        """
         after = states.copy()
         recent = after[self._recent :]
         recent[:-1] = states[self._recent + 1 :]
@@ -59,7 +64,7 @@ class Detector:
         after[_SEEN] += 1
         after[_SINCE] += 1
         strength = self._strength(after, bucket)
-        fired = (strength >= 1) & (after[_SINCE] >= self._buckets(self.cool_down_h))
+        fired = (strength >= 1) & may_fire & (after[_SINCE] >= self._buckets(self.cool_down_h))
         after[_SINCE][fired] = 0
         self._learn(after, bucket - self._gap)
         return after, Scores(strength, fired)
@@ -131,6 +136,11 @@ class Detector:
     def fields(self) -> int:
         """Numbers in one state."""
         return self._recent + self._gap + self._spans[-1]
+
+    @property
+    def state_bytes(self) -> int:
+        """Of one state at rest."""
+        return self.fields * _STATE.itemsize
 
 
 def _slot(bucket: int, step_s: int) -> int:
