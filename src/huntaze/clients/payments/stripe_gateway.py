@@ -94,6 +94,9 @@ class StripeGateway:
             return Declined(refund.failure_reason or refund.status, retryable=False, reference=refund.id)
         return Succeeded(refund.id)
 
+    def close(self) -> None:
+        self._http.close()
+
 
 class _Transport(HTTPClient):
     """httpx under Stripe's client: no redirects, no proxy from the environment, one try."""
