@@ -78,12 +78,13 @@ def roll_all(sessions: Sessions, facts: int = 1000) -> None:
         assert turn is not None
         if not turn.more:
             break
-    while True:
-        with sessions.begin() as session:
-            settled = analytics_periods.settle(session, wait=True)
-        assert settled is not None
-        if not settled.more:
-            return
+    for derive in (analytics_periods.settle, analytics_periods.settle_months):
+        more = True
+        while more:
+            with sessions.begin() as session:
+                settled = derive(session, wait=True)
+            assert settled is not None
+            more = settled.more
 
 
 def load(sessions: Sessions, creator_id: uuid.UUID, facts: Sequence[Fact]) -> analytics_facts.Loaded:

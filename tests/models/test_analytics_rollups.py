@@ -95,7 +95,7 @@ def creators(sessions: Sessions) -> list[User]:
 
 def wipe(sessions: Sessions) -> None:
     with sessions.begin() as session:
-        tables = "facts, event_ids, cursor, dirty, stale, buckets, periods, zones"
+        tables = "facts, event_ids, cursor, dirty, stale, stale_months, buckets, periods, zones"
         session.execute(text("TRUNCATE " + ", ".join(f"analytics_{name}" for name in tables.split(", "))))
 
 

@@ -93,19 +93,23 @@ class Cursor(Base):
     rolled_at: Mapped[datetime | None]
 
 
-def _marks(name: str) -> Table:
-    """Buckets by name, written without looking, taken by deletion: one that is named twice is done twice at worst."""
+def _marks(name: str, moment: Column[Any]) -> Table:
+    """What has to be done, by name; written without looking, taken by deletion: a thing that is named twice is done
+    twice at worst."""
     return Table(
         name,
         Base.metadata,
         Column("creator_id", Uuid(), nullable=False),
         Column("metric", _CODE, nullable=False),
-        Column("bucket", TIMESTAMP(timezone=True), nullable=False),
+        moment,
     )
 
 
-DIRTY = _marks("analytics_dirty")  # to be counted anew, though no fact is new: one was replaced, or erased
-STALE = _marks("analytics_stale")  # counted since its day was derived
+# Buckets to be counted anew, though no fact is new: one was replaced, or erased.
+DIRTY = _marks("analytics_dirty", Column("bucket", TIMESTAMP(timezone=True), nullable=False))
+# Buckets that were counted since their day was derived; months of which a day was derived since they were.
+STALE = _marks("analytics_stale", Column("bucket", TIMESTAMP(timezone=True), nullable=False))
+STALE_MONTHS = _marks("analytics_stale_months", Column("start", Date, nullable=False))
 
 
 class _Figures:

@@ -1,10 +1,12 @@
 """From buckets to the days and months of each creator's zone.
 
-As with buckets, a day is never added to: it is derived anew from all of its buckets, and a month from its days.
+As with buckets, a day is never added to: it is derived anew from all of its buckets, and a month from its days. Months
+are derived apart from days, and less often: most of their days are as they were.
 `session` is the caller's transaction; nothing here commits.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
@@ -16,7 +18,7 @@ from huntaze.models import analytics_cursor, analytics_zones
 from huntaze.models.analytics_figures import columns_of
 from huntaze.pipelines.analytics.sketches import EXACT, Held, merge_values, unite_persons
 
-STALE = 100_000  # buckets of one turn
+STALE = 100_000  # marks of one turn
 _AT_ONCE = 200  # rows with sketches that are held in memory
 
 _SETTINGS = (
@@ -29,35 +31,44 @@ _BY_INDEX = tuple(text(f"SET LOCAL enable_{way} = off") for way in ("hashjoin", 
 _FREELY = tuple(text(f"SET LOCAL enable_{way} = on") for way in ("hashjoin", "mergejoin", "seqscan", "bitmapscan"))
 _DUE = text("""
     CREATE TEMPORARY TABLE analytics_due (
-        creator_id uuid, metric text COLLATE "C", grain text COLLATE "C", start date, zone text
+        id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, creator_id uuid, metric text COLLATE "C", start date, zone text
     )
 """)
 _PARTS = text("""
     CREATE TEMPORARY TABLE analytics_parts (
-        creator_id uuid, metric text COLLATE "C", start date, label text COLLATE "C", count int8, total numeric,
-        least int8, most int8, persons int8[], persons_sketch bytea, spread int8[], spread_sketch bytea
+        due int, label text COLLATE "C", count int8, total numeric, least int8, most int8,
+        persons int8[], persons_sketch bytea, spread int8[], spread_sketch bytea
     )
 """)
-_NO_PARTS = text("TRUNCATE analytics_parts")
 _END = (text("DROP TABLE analytics_due"), text("DROP TABLE analytics_parts"))
-_MORE = text("SELECT EXISTS (SELECT FROM analytics_stale)")
-_TAKE = text("""
+_MORE_DAYS = text("SELECT EXISTS (SELECT FROM analytics_stale)")
+_MORE_MONTHS = text("SELECT EXISTS (SELECT FROM analytics_stale_months)")
+_TAKE_DAYS = text("""
     WITH taken AS (
         DELETE FROM analytics_stale WHERE ctid = ANY (ARRAY(SELECT ctid FROM analytics_stale LIMIT :limit))
         RETURNING creator_id, metric, bucket
     )
-    INSERT INTO analytics_due
-    SELECT DISTINCT taken.creator_id, taken.metric, 'day', (taken.bucket AT TIME ZONE zones.zone)::date, zones.zone
+    INSERT INTO analytics_due (creator_id, metric, start, zone)
+    SELECT DISTINCT taken.creator_id, taken.metric, (taken.bucket AT TIME ZONE zones.zone)::date AS start, zones.zone
     FROM taken JOIN analytics_zones AS zones ON zones.creator_id = taken.creator_id
+    ORDER BY taken.creator_id, taken.metric, start
 """)
-_MONTHS = text("""
-    INSERT INTO analytics_due
-    SELECT DISTINCT creator_id, metric, 'month', date_trunc('month', start)::date, zone FROM analytics_due
+_TELL_MONTHS = text("""
+    INSERT INTO analytics_stale_months (creator_id, metric, start)
+    SELECT DISTINCT creator_id, metric, date_trunc('month', start)::date FROM analytics_due
+""")
+_TAKE_MONTHS = text("""
+    WITH taken AS (
+        DELETE FROM analytics_stale_months
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM analytics_stale_months LIMIT :limit))
+        RETURNING creator_id, metric, start
+    )
+    INSERT INTO analytics_due (creator_id, metric, start)
+    SELECT DISTINCT creator_id, metric, start FROM taken ORDER BY creator_id, metric, start
 """)
 _FORGET = text("""
     DELETE FROM analytics_periods AS old USING analytics_due AS due
-    WHERE old.creator_id = due.creator_id AND old.metric = due.metric AND old.grain = due.grain
-      AND old.start = due.start
+    WHERE old.creator_id = due.creator_id AND old.metric = due.metric AND old.grain = :grain AND old.start = due.start
 """)
 _FIGURES = ", ".join(
     f"part.{name}"
@@ -65,47 +76,50 @@ _FIGURES = ", ".join(
 )
 _OF_DAYS = text(f"""
     INSERT INTO analytics_parts
-    SELECT due.creator_id, due.metric, due.start, {_FIGURES}
+    SELECT due.id, {_FIGURES}
     FROM analytics_due AS due JOIN analytics_buckets AS part
     ON part.creator_id = due.creator_id AND part.metric = due.metric
        AND part.bucket >= (due.start::timestamp AT TIME ZONE due.zone) - interval '3 hours'
        AND part.bucket < ((due.start + 1)::timestamp AT TIME ZONE due.zone) + interval '3 hours'
-    WHERE due.grain = 'day' AND (part.bucket AT TIME ZONE due.zone)::date = due.start
+    WHERE (part.bucket AT TIME ZONE due.zone)::date = due.start
 """)  # noqa: S608 - of constants. The range is for the index; whose day a bucket is, its local date says
 _OF_MONTHS = text(f"""
     INSERT INTO analytics_parts
-    SELECT due.creator_id, due.metric, due.start, {_FIGURES}
+    SELECT due.id, {_FIGURES}
     FROM analytics_due AS due JOIN analytics_periods AS part
     ON part.creator_id = due.creator_id AND part.metric = due.metric AND part.grain = 'day'
        AND part.start >= due.start AND part.start < (due.start + interval '1 month')::date
-    WHERE due.grain = 'month'
 """)  # noqa: S608 - of constants
 # Each part as a row of its figures, one for each of its persons and one for each of its values: one grouping for all.
 _MERGE = text("""
-    WITH made AS (
+    WITH merged AS (
+        SELECT part.due, part.label, sum(one.count) AS count, sum(one.total) AS total,
+               min(one.least) AS least, max(one.most) AS most,
+               array_agg(DISTINCT one.person ORDER BY one.person) FILTER (WHERE one.person IS NOT NULL) AS persons,
+               array_agg(one.value ORDER BY one.value) FILTER (WHERE one.value IS NOT NULL) AS spread
+        FROM analytics_parts AS part CROSS JOIN LATERAL (
+            SELECT part.count, part.total, part.least, part.most, NULL::int8 AS person, NULL::int8 AS value
+            UNION ALL SELECT NULL, NULL, NULL, NULL, person, NULL FROM unnest(part.persons) AS person
+            UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, value FROM unnest(part.spread) AS value
+        ) AS one
+        GROUP BY part.due, part.label
+    ), made AS (
         INSERT INTO analytics_periods (
             creator_id, metric, grain, start, label, count, total, least, most, persons, spread
         )
-        SELECT creator_id, metric, :grain, start, label, sum(one.count), sum(one.total), min(one.least), max(one.most),
-               array_agg(DISTINCT one.person ORDER BY one.person) FILTER (WHERE one.person IS NOT NULL),
-               array_agg(one.value ORDER BY one.value) FILTER (WHERE one.value IS NOT NULL)
-        FROM analytics_parts AS part CROSS JOIN LATERAL (
-            SELECT part.count, part.total, part.least, part.most, NULL::int8 AS person, NULL::int8 AS value
-            UNION ALL SELECT 0, 0, NULL, NULL, person, NULL FROM unnest(part.persons) AS person
-            UNION ALL SELECT 0, 0, NULL, NULL, NULL, value FROM unnest(part.spread) AS value
-        ) AS one
-        GROUP BY creator_id, metric, start, label
+        SELECT due.creator_id, due.metric, :grain, due.start, label, count, total, least, most, persons, spread
+        FROM merged JOIN analytics_due AS due ON due.id = merged.due
         RETURNING creator_id, metric, start, label, persons, spread
     )
     SELECT * FROM made WHERE cardinality(persons) > :exact OR cardinality(spread) > :exact
 """)
 _SKETCHED = text("""
-    SELECT creator_id, metric, start, label, persons, persons_sketch, spread, spread_sketch FROM analytics_parts
-    WHERE (creator_id, metric, start, label) IN (
-        SELECT creator_id, metric, start, label FROM analytics_parts
-        WHERE persons_sketch IS NOT NULL OR spread_sketch IS NOT NULL
+    SELECT creator_id, metric, start, label, persons, persons_sketch, spread, spread_sketch
+    FROM analytics_parts JOIN analytics_due ON id = due
+    WHERE (due, label) IN (
+        SELECT due, label FROM analytics_parts WHERE persons_sketch IS NOT NULL OR spread_sketch IS NOT NULL
     )
-    ORDER BY creator_id, metric, start, label
+    ORDER BY due, label
 """)
 _KEEP = text("""
     UPDATE analytics_periods
@@ -123,28 +137,36 @@ class Turn:
 
 
 def settle(session: Session, *, wait: bool = False, limit: int = STALE) -> Turn | None:
-    """Derives the days and months of buckets that were counted since; None where somebody else is at it."""
+    """Derives the days of buckets that were counted since; None where somebody else is at it."""
     if analytics_cursor.lock(session, wait=wait) is None:
         return None
     analytics_zones.refresh(session)
+    with _due(session, _TAKE_DAYS, limit) as days:
+        if days:
+            session.execute(_TELL_MONTHS)
+            _derive(session, "day", _OF_DAYS)
+    return Turn(days, more=bool(session.execute(_MORE_DAYS).scalar_one()))
+
+
+def settle_months(session: Session, *, wait: bool = False, limit: int = STALE) -> Turn | None:
+    """Derives the months of days that were derived since; None where somebody else is at it."""
+    if analytics_cursor.lock(session, wait=wait) is None:
+        return None
+    with _due(session, _TAKE_MONTHS, limit) as months:
+        if months:
+            _derive(session, "month", _OF_MONTHS)
+    return Turn(months, more=bool(session.execute(_MORE_MONTHS).scalar_one()))
+
+
+@contextmanager
+def _due(session: Session, take: TextClause, limit: int) -> Iterator[int]:
+    """Takes marks; the tables of this turn are there meanwhile. Gives the number of periods that are due."""
     for statement in (*_SETTINGS, _DUE, _PARTS):
         session.execute(statement)
-    days = _changed(session, _TAKE, {"limit": limit})
-    months = _changed(session, _MONTHS) if days else 0
-    if days:
-        _set_all(session, _BY_INDEX)
-        session.execute(_FORGET)
-        _derive(session, "day", _OF_DAYS)
-        session.execute(_NO_PARTS)
-        _derive(session, "month", _OF_MONTHS)
+    result: Any = session.execute(take, {"limit": limit})
+    yield result.rowcount
     for statement in _END:
         session.execute(statement)
-    return Turn(days + months, more=bool(session.execute(_MORE).scalar_one()))
-
-
-def _changed(session: Session, statement: TextClause, given: dict[str, object] | None = None) -> int:
-    count: int = session.execute(statement, given).rowcount  # type: ignore[attr-defined]
-    return count
 
 
 def _set_all(session: Session, settings: Iterable[TextClause]) -> None:
@@ -154,6 +176,7 @@ def _set_all(session: Session, settings: Iterable[TextClause]) -> None:
 
 def _derive(session: Session, grain: str, parts: TextClause) -> None:
     _set_all(session, _BY_INDEX)
+    session.execute(_FORGET, {"grain": grain})
     session.execute(parts)
     _set_all(session, _FREELY)
     large = session.execute(_MERGE, {"grain": grain, "exact": EXACT}).all()

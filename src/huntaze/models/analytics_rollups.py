@@ -40,7 +40,9 @@ _REACH = text("""
     ) AS fresh
 """)
 _TURN = text("""
-    CREATE TEMPORARY TABLE analytics_turn (creator_id uuid, metric text COLLATE "C", bucket timestamptz)
+    CREATE TEMPORARY TABLE analytics_turn (
+        id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, creator_id uuid, metric text COLLATE "C", bucket timestamptz
+    )
 """)
 _END = text("DROP TABLE analytics_turn")
 # Marks are taken before anything is counted: whoever replaces a fact meanwhile leaves a mark that this does not see.
@@ -49,16 +51,19 @@ _COLLECT = text("""
         DELETE FROM analytics_dirty WHERE ctid = ANY (ARRAY(SELECT ctid FROM analytics_dirty LIMIT :marks))
         RETURNING creator_id, metric, bucket
     )
-    INSERT INTO analytics_turn
-    SELECT creator_id, metric, bucket FROM analytics_facts
-    WHERE xid > cast(cast(:after AS text) AS xid8) AND xid <= cast(cast(:reach AS text) AS xid8)
-    UNION
-    SELECT creator_id, metric, bucket FROM marked WHERE bucket >= coalesce(:facts_from, '-infinity'::timestamptz)
+    INSERT INTO analytics_turn (creator_id, metric, bucket)
+    SELECT creator_id, metric, bucket FROM (
+        SELECT creator_id, metric, bucket FROM analytics_facts
+        WHERE xid > cast(cast(:after AS text) AS xid8) AND xid <= cast(cast(:reach AS text) AS xid8)
+        UNION
+        SELECT creator_id, metric, bucket FROM marked WHERE bucket >= coalesce(:facts_from, '-infinity'::timestamptz)
+    ) AS named ORDER BY creator_id, bucket, metric
 """)
 _FORGET = text("""
     DELETE FROM analytics_buckets AS old USING analytics_turn AS turn
     WHERE old.creator_id = turn.creator_id AND old.metric = turn.metric AND old.bucket = turn.bucket
 """)
+# Grouped by a number: the facts come bucket by bucket, and so each bucket is sorted by itself.
 _COUNT = text("""
     WITH made AS (
         INSERT INTO analytics_buckets (
@@ -70,7 +75,7 @@ _COUNT = text("""
                array_agg(fact.value ORDER BY fact.value) FILTER (WHERE turn.metric = ANY (cast(:spreads AS text[])))
         FROM analytics_turn AS turn JOIN analytics_facts AS fact
         ON fact.creator_id = turn.creator_id AND fact.bucket = turn.bucket AND fact.metric = turn.metric
-        GROUP BY turn.creator_id, turn.metric, turn.bucket, fact.label
+        GROUP BY turn.id, fact.label
         RETURNING creator_id, metric, bucket, label, persons, spread
     )
     SELECT * FROM made WHERE cardinality(persons) > :exact OR cardinality(spread) > :exact

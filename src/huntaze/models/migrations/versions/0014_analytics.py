@@ -61,12 +61,16 @@ def upgrade() -> None:
         sa.CheckConstraint("id = 1", name=op.f("ck_analytics_cursor_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_analytics_cursor")),
     )
-    for name in ("analytics_dirty", "analytics_stale"):
+    for name, moment in (
+        ("analytics_dirty", sa.Column("bucket", _MOMENT, nullable=False)),
+        ("analytics_stale", sa.Column("bucket", _MOMENT, nullable=False)),
+        ("analytics_stale_months", sa.Column("start", sa.Date(), nullable=False)),
+    ):
         op.create_table(
             name,
             sa.Column("creator_id", sa.Uuid(), nullable=False),
             sa.Column("metric", _code(), nullable=False),
-            sa.Column("bucket", _MOMENT, nullable=False),
+            moment,
         )
     _rollups()
     op.create_table(
