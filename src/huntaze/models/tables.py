@@ -18,6 +18,7 @@ from huntaze.models import (
     scrape_budget,
     trend_posts,
     trend_sources,
+    trend_topics,
     users,
     webhooks,
 )
@@ -41,6 +42,7 @@ MODULES = (
     scrape_budget,
     trend_posts,
     trend_sources,
+    trend_topics,
     users,
     webhooks,
 )
