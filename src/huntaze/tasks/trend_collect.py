@@ -81,4 +81,5 @@ def _conclude(ctx: JobContext, run_id: uuid.UUID) -> None:
             finish.result.update(verdict=concluded.verdict, feeds=concluded.feeds)
     if concluded is not None:
         for finding in concluded.findings:
-            _log.error("source held: its rows are not as usual", run_id=str(run_id), **finding._asdict())
+            told = {"alarm": finding.kind, "field": finding.field, "usual": finding.usual, "seen": finding.seen}
+            _log.error("source held: its rows are not as usual", run_id=str(run_id), **told)

@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 
 from huntaze.clients.apify.hooks import hook_url
-from huntaze.clients.apify.runner import ActorRun, NoSuchRun, RunOrder, StartUnclear
+from huntaze.clients.apify.runner import ActorRun, NoSuchRun, RunOrder, RunStatus, StartUnclear
 from huntaze.models import trend_run_store, trend_source_store
 from huntaze.models.job_args import TrendsCheck, TrendsCollect, TrendsFire, TrendsScrape
 from huntaze.models.trend_run_store import Started
@@ -163,8 +163,10 @@ def _look(ctx: JobContext, run: TrendRun) -> ActorRun:
     with ctx.sessions.begin() as session:
         trend_run_store.noted(session, run.id, seen.status)
         late_s = trend_run_store.running_s(session, run.id)
-    actor = next(one for one in ACTORS.values() if one.name == run.actor)
-    if (seen.cost_micro_usd or 0) > run.max_charge_micro_usd or late_s > actor.timeout_s + _OVERTIME.total_seconds():
+    late = late_s > _order(ctx, run).timeout_s + _OVERTIME.total_seconds()
+    if seen.status in (RunStatus.READY, RunStatus.RUNNING) and (
+        late or (seen.cost_micro_usd or 0) > run.max_charge_micro_usd
+    ):
         ctx.clients.actors.abort(run.external_id)
     return seen
 

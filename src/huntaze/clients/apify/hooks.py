@@ -10,7 +10,7 @@ PATH = "/v1/apify-webhooks"
 
 
 def hook_token(settings: ApifySettings, run_id: uuid.UUID) -> str | None:
-    """The secret part of one run's URL: whoever learns of it can have that run looked at, no more. None: no webhooks."""
+    """The secret part of one run's URL: whoever learns it can have that run looked at, no more. None: no webhooks."""
     if settings.webhook_secret is None:
         return None
     secret = settings.webhook_secret.get_secret_value().encode()
