@@ -22,6 +22,7 @@ COMMANDS = {
     "batches": "batches",
     "queues": "queues",
     "periodic": "periodic",
+    "billing": "billing",
     "enqueue": "enqueue",
     "video": "video",
     "trends": "trends",
