@@ -1,5 +1,7 @@
 """A wrong or missing variable is named, with what is expected and an example."""
 
+from pathlib import Path
+
 import pytest
 
 from huntaze import settings
@@ -71,3 +73,34 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_some_groups_can_be_asked_for_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HUNTAZE_S3_BUCKET")
     assert load("redis").redis.prefix == "huntaze:"
+
+
+def test_a_file_of_deployments_takes_the_server_s_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "ai.toml"
+    file.write_text('base_url = "http://h/v1"')
+    monkeypatch.delenv("HUNTAZE_AI_BASE_URL")
+    monkeypatch.setenv("HUNTAZE_AI_CONFIG", str(file))
+    assert load("ai").ai.config == file
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            'base_url = "http://h/v1"\n[deployments.vision]\nmodel = "x"\nprice = 1',
+            "deployments.vision.price: is no field",
+        ),
+        ("[roles]\nvision = 'eyes'", "roles.vision: no deployment is called 'eyes'"),
+        (None, "cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_the_file_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, told: str
+) -> None:
+    file = tmp_path / "ai.toml"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setenv("HUNTAZE_AI_CONFIG", str(file))
+    with pytest.raises(SettingsError) as caught:
+        load()
+    assert f"HUNTAZE_AI_CONFIG: {file}: {told}" in str(caught.value)

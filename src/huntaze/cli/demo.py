@@ -38,6 +38,7 @@ class DemoFacts:
     media: dict[str, Any] | None
     analysis: dict[str, Any] | None
     usage: dict[str, Any] | None
+    ledger: dict[str, Any] | None  # what the month's calls of the vision model took, this one among them
     grid: str | None  # path of the picture
     events: list[str]
     error: dict[str, Any] | None
@@ -62,6 +63,7 @@ def run_demo(api: ApiClient, file: Path, pictures: Path, note: Note, cells: int 
     video = api.get(f"/v1/videos/{accepted['id']}")
     jobs = [api.get(f"/v1/jobs/{id}") for id in dict.fromkeys([accepted["job_id"], video["job_id"]])]
     grid = _fetch_grid(api, video, pictures)
+    ledger = next((one for one in api.get("/v1/ai/usage")["roles"] if one["role"] == "vision"), None)
     timings = [Timing("upload", round(uploaded - begun, 3)), *_timings(jobs)]
     names = list(dict.fromkeys(event.type for event in events))
     return DemoFacts(
@@ -77,10 +79,11 @@ def run_demo(api: ApiClient, file: Path, pictures: Path, note: Note, cells: int 
         media=video["media"],
         analysis=video["analysis"],
         usage=video["usage"],
+        ledger=ledger,
         grid=None if grid is None else str(grid),
         events=names,
         error=video["error"],
-        problems=_problems(video, jobs, grid, names),
+        problems=_problems(video, jobs, ledger, grid, names),
     )
 
 
@@ -137,7 +140,21 @@ def _accounted(usage: dict[str, Any]) -> bool:
     return bool(usage.get("input_tokens") or usage.get("reused_from"))
 
 
-def _problems(video: dict[str, Any], jobs: list[dict[str, Any]], grid: Path | None, events: list[str]) -> list[str]:
+def _booked(usage: dict[str, Any], ledger: dict[str, Any] | None) -> bool:
+    """The month's calls hold this one; an answer that was there before made none."""
+    if usage.get("reused_from"):
+        return True
+    names = ("input_tokens", "output_tokens", "cost_micro_usd")
+    return ledger is not None and all(ledger[name] >= usage.get(name, 0) for name in names)
+
+
+def _problems(
+    video: dict[str, Any],
+    jobs: list[dict[str, Any]],
+    ledger: dict[str, Any] | None,
+    grid: Path | None,
+    events: list[str],
+) -> list[str]:
     """What did not run, if anything: each stage is asked for by what only it leaves behind."""
     checks = {
         "the video was not analysed": video["status"] == "succeeded" and bool(video["analysis"]),
@@ -146,6 +163,7 @@ def _problems(video: dict[str, Any], jobs: list[dict[str, Any]], grid: Path | No
         "nothing was read from the store": bool(video["reading"] and video["reading"]["bytes"]),
         "there is no picture of the grid": grid is not None and grid.stat().st_size > 0,
         "the model's answer was not accounted for": _accounted(video["usage"] or {}),
+        "the model's call is not in the AI ledger": _booked(video["usage"] or {}, ledger),
         "the stream did not tell of the analysis": {"job.progress", "video.extracted", "video.analyzed"} <= set(events),
     }
     return [problem for problem, fine in checks.items() if not fine]

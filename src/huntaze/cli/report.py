@@ -33,6 +33,8 @@ def print_facts(facts: DemoFacts) -> None:
     if facts.usage is not None:
         usage = facts.usage
         print_line(f"Model     {usage['model']}: {_cost(usage)}")
+    if facts.ledger is not None:
+        print_line(f"AI ledger {_booked(facts.ledger)}")
     print_line(f"Job       {facts.job_id}")
     if facts.error is not None:
         return  # what else was not done follows from it
@@ -52,6 +54,13 @@ def _cost(usage: dict[str, Any]) -> str:
         most = f"{forecast['input_tokens']} + {forecast['output_tokens']}, ${forecast['cost_micro_usd'] / 1e6:.6f}"
         cost += f"; forecast at most {most}"
     return cost + (" (sandbox: nothing was paid)" if usage["sandbox"] else "")
+
+
+def _booked(role: dict[str, Any]) -> str:
+    """The month's row of a role: what all its calls took, those of earlier runs included."""
+    tokens = f"{role['input_tokens']} + {role['output_tokens']} tokens, ${role['cost_micro_usd'] / 1e6:.6f}"
+    median = "" if role["latency_ms"] is None else f", median {role['latency_ms']} ms"
+    return f"{role['role']} this month: {role['calls']} calls, {tokens}{median}; more: huntaze ai budget"
 
 
 def _print_analysis(facts: DemoFacts) -> None:

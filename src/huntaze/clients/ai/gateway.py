@@ -35,7 +35,7 @@ class Gateway:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._routes, self._budget, self._now, self._sleep = routes, budget, now, sleep
+        self._routes, self.budget, self._now, self._sleep = routes, budget, now, sleep
         self._calls = Calls(wire, budget, breaker or NoBreaker(), shaper or NoShaper())
         self._cache, self._flight = cache or NoCache(), flight or NoFlight()
 
@@ -59,7 +59,7 @@ class Gateway:
 
     def _chain(self, role: Role) -> tuple[Deployment, ...]:
         """Raises Permanent for a role without a deployment. The budget is only looked at where it may turn the way."""
-        pressure = 0.0 if self._routes.economise_at is None else self._budget.pressure(role)
+        pressure = 0.0 if self._routes.economise_at is None else self.budget.pressure(role)
         try:
             return self._routes.chain(role, self._now().date(), pressure)
         except KeyError:
