@@ -50,6 +50,7 @@ FACTS = DemoFacts(
     media={"duration_s": 2.0, "codec": "h264", "width": 2, "height": 2},
     analysis=None,
     usage=None,
+    ledger=None,
     grid="/".join(["long"] * 30) + "/grid.jpg",
     events=[],
     error=None,
