@@ -23,10 +23,17 @@ class Entry:
 SCHEDULE: dict[str, Entry] = {
     # Calls of models whose callers died are charged what they may have cost.
     "ai-budget-sweep": Entry("ai.sweep", "*/5 * * * *", "latest"),
+    # Months of days that have changed; new facts and their days; tables of facts: new months, and old ones.
+    "analytics-months": Entry("analytics.months", "*/15 * * * *", "latest"),
+    "analytics-rollup": Entry("analytics.rollup", "* * * * *", "latest"),
+    "analytics-retention": Entry("analytics.retain", "7 2 * * *", "latest"),
     # Whether the books add up, at night.
     "billing-audit": Entry("billing.audit", "30 3 * * *", "latest"),
     # The safety net under the live fan-out: what a dead dispatcher left without a position gets one.
     "event-dispatcher": Entry("events.place", "*/5 * * * *", "latest"),
+    # Reads know of starts and ends before these come: they tell of them.
+    "activate-offers": Entry("offers.activate", "0 * * * *", "latest"),
+    "expire-offers": Entry("offers.expire", "10 0 * * *", "latest"),
     # Events go after the days that HUNTAZE_RETENTION_* gives them; streams and replays reach no further back.
     "event-retention": Entry("events.prune", "37 * * * *", "latest"),
     # Ended jobs go after theirs.
@@ -37,6 +44,8 @@ SCHEDULE: dict[str, Entry] = {
     "payment-collection": Entry("billing.collect", "*/5 * * * *", "latest"),
     # Units that plans bill; each slot looks back a day, so all that were missed are made up for.
     "usage-metering": Entry("billing.meter", "50 * * * *", "all"),
+    # Hours that scrapes have settled are scored; trends begin, go on and end.
+    "trend-detection": Entry("trends.detect", "27 * * * *", "latest"),
     # Rows of datasets and posts go after the days that HUNTAZE_APIFY_* gives them.
     "trend-retention": Entry("trends.prune", "47 * * * *", "latest"),
     # Sources that are due get a run each; what an outage missed is made up for once.

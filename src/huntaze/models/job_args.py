@@ -189,6 +189,50 @@ class PaymentNotice(JobArgs):
     message_id: uuid.UUID
 
 
+class AnalyticsRollup(PeriodicArgs):
+    """Count new facts, and derive the days that they fall into."""
+
+    kind: ClassVar[str] = "analytics.rollup"
+
+
+class AnalyticsMonths(PeriodicArgs):
+    """Derive the months of days that have changed."""
+
+    kind: ClassVar[str] = "analytics.months"
+
+
+class AnalyticsRetain(PeriodicArgs):
+    """Make the tables of coming months; drop those of facts that are past their time."""
+
+    kind: ClassVar[str] = "analytics.retain"
+
+
+class AnalyticsErase(JobArgs):
+    """Delete one person's data. Who it is stands in the request's row, as a pseudonym."""
+
+    kind: ClassVar[str] = "analytics.erase"
+
+    erasure_id: uuid.UUID
+
+
+class OffersActivate(PeriodicArgs):
+    """Open offers whose start has come."""
+
+    kind: ClassVar[str] = "offers.activate"
+
+
+class OffersExpire(PeriodicArgs):
+    """End offers whose end has come."""
+
+    kind: ClassVar[str] = "offers.expire"
+
+
+class TrendsDetect(PeriodicArgs):
+    """Score the new hours of what was scraped, and follow trends."""
+
+    kind: ClassVar[str] = "trends.detect"
+
+
 class Noop(JobArgs):
     """Nothing at all, through the whole engine: what the benchmarks and `doctor` send."""
 

@@ -9,6 +9,10 @@ from sqlalchemy.orm import Session
 from huntaze.models import content_store, trend_run_store, webhook_store
 from huntaze.models.job_args import (
     AiSweep,
+    AnalyticsErase,
+    AnalyticsMonths,
+    AnalyticsRetain,
+    AnalyticsRollup,
     BillingAudit,
     BillingCollect,
     BillingMeter,
@@ -19,11 +23,14 @@ from huntaze.models.job_args import (
     JobArgs,
     JobsPrune,
     Noop,
+    OffersActivate,
+    OffersExpire,
     PaymentCharge,
     PaymentNotice,
     PaymentRefund,
     TrendsCheck,
     TrendsCollect,
+    TrendsDetect,
     TrendsFire,
     TrendsForget,
     TrendsPrune,
@@ -113,6 +120,8 @@ _ALL = (
     ),
     JobKind(WebhooksReplay, queue="default", flow_limit=1),
     JobKind(EventsPrune, queue="default", flow_limit=1),
+    JobKind(OffersActivate, queue="default", flow_limit=1),
+    JobKind(OffersExpire, queue="default", flow_limit=1),
     JobKind(AiSweep, queue="default", flow_limit=1),
     JobKind(BillingRun, queue="default", flow_limit=1),
     JobKind(BillingPart, queue="default"),
@@ -131,8 +140,13 @@ _ALL = (
     JobKind(
         TrendsCollect, queue="default", max_attempts=8, unique=Unique(by=("args",)), follow=trend_run_store.follow_job
     ),
+    JobKind(TrendsDetect, queue="default", flow_limit=1),
     JobKind(TrendsForget, queue="default"),
     JobKind(TrendsPrune, queue="default", flow_limit=1),
+    JobKind(AnalyticsRollup, queue="default", flow_limit=1),
+    JobKind(AnalyticsMonths, queue="default", flow_limit=1),
+    JobKind(AnalyticsRetain, queue="default", flow_limit=1),
+    JobKind(AnalyticsErase, queue="default", max_attempts=8, unique=Unique(by=("args",))),
     JobKind(Noop, queue="default"),
 )
 

@@ -14,12 +14,15 @@ Handler = Callable[[JobContext, Any], None]
 _HANDLERS: dict[str, Handler] = {}
 _MODULES = (
     "ai",
+    "analytics",
     "billing",
     "events",
     "jobs",
     "noop",
+    "offers",
     "payments",
     "trend_collect",
+    "trend_detection",
     "trend_privacy",
     "trend_scrapes",
     "video",

@@ -1,0 +1,1 @@
+"""Offers of a creator: their states, their times, their price. Pure."""
