@@ -153,7 +153,7 @@ def differences(session: Session) -> list[Difference]:
 
 def save(session: Session, slot: datetime, found: list[Difference]) -> BillingAudit:
     """Keeps what an audit of this slot found; a repeat goes in its place."""
-    invoices, entries = session.execute(_COUNTS).one()._tuple()
+    invoices, entries = session.execute(_COUNTS).one()
     values: list[dict[str, Any]] = [one.__dict__ for one in found]
     audit = session.query(BillingAudit).filter_by(slot=slot).one_or_none() or BillingAudit(id=new_id(), slot=slot)
     audit.invoices, audit.entries, audit.differences = invoices, entries, values

@@ -63,7 +63,7 @@ def credit_note(
 def _divide(session: Session, invoice: Invoice, owed: Receivable, amount: int, refund: bool) -> CreditNote:
     """Where the amount goes, and how much of it is tax: of all notes together the same share as of the invoice."""
     sums = select(func.coalesce(func.sum(CreditNote.total_minor), 0), func.coalesce(func.sum(CreditNote.tax_minor), 0))
-    before, tax_before = session.execute(sums.where(CreditNote.invoice_id == invoice.id)).one()._tuple()
+    before, tax_before = session.execute(sums.where(CreditNote.invoice_id == invoice.id)).one()
     if not 0 < amount <= invoice.total_minor - int(before):
         left = max(invoice.total_minor - int(before), 0)
         raise Permanent("invoice.overcredited", f"Of this invoice {left} minor units can still be taken back.")
@@ -131,7 +131,7 @@ def load_refund(session: Session, refund_id: uuid.UUID) -> Return | None:
     row = session.execute(query.where(Refund.id == refund_id, Refund.state == RefundState.STARTED)).one_or_none()
     if row is None:
         return None
-    refund, reference = row._tuple()
+    refund, reference = row
     return Return(refund.id, reference, refund.amount_minor, refund.currency, refund.idempotency_key)
 
 

@@ -162,7 +162,6 @@ def _succeeded(
     booked = Transaction(payment.id, "payment", invoice.creator_id, invoice.currency, at, amounts, invoice.id)
     billing_books.post(session, [booked])
     billing_books.move_credit(session, {(invoice.creator_id, invoice.currency): amount - applied})
-    recovered = owed.state == ReceivableState.UNCOLLECTED
     reduce(owed, applied, at)
     data = {
         "invoice_id": str(invoice.id),
@@ -171,7 +170,7 @@ def _succeeded(
         "open_minor": owed.open_minor,
     }
     event_store.emit(session, invoice.creator_id, "invoice.paid", invoice.id, data | {"currency": invoice.currency})
-    if recovered and owed.state == ReceivableState.PAID:
+    if owed.first_failed_at is not None and owed.state == ReceivableState.PAID:
         dunning.recover(session, invoice, at)
     return "paid"
 
