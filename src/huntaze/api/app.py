@@ -16,17 +16,22 @@ from huntaze.api.probes import Probes
 from huntaze.api.problems import Problem
 from huntaze.api.routes import (
     ai_usage,
+    analytics_events,
+    apify_webhooks,
     batches,
     billing_invoices,
     billing_subscriptions,
     events,
     health,
     jobs,
+    offers,
     payment_webhooks,
+    trend_sources,
     uploads,
     videos,
     webhooks,
 )
+from huntaze.api.schemas.analytics_events import EventBatch
 from huntaze.api.services import Services
 from huntaze.api.streams import StreamPolicy, Streams
 from huntaze.clients.s3 import S3ObjectStore
@@ -49,20 +54,24 @@ _TAGS = [
     {"name": "events", "description": "Live, without gaps."},
     {"name": "billing", "description": "Subscriptions, invoices, and the ledger behind them."},
     {"name": "ai", "description": "What models have cost, and their answers."},
+    {"name": "analytics", "description": "What happened, and what it came to."},
+    {"name": "sources", "description": "What is scraped for trends."},
     {"name": "webhooks", "description": "Events, told to a URL: signed, in order, tried again."},
+    {"name": "offers", "description": "A price or a share off, for a time, for some fans, so many times."},
     {"name": "health", "description": "For operators; no key needed."},
 ]
 
 
 class Api(FastAPI):
-    """FastAPI whose document knows the shape of a problem, which no route returns as its result."""
+    """FastAPI whose document knows the shapes that no route returns or takes by FastAPI's own means."""
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
         template = "#/components/schemas/{model}"
-        definition = Problem.model_json_schema(ref_template=template)
-        nested = definition.pop("$defs")
-        document.setdefault("components", {}).setdefault("schemas", {}).update(nested | {"Problem": definition})
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for shape in (Problem, EventBatch):
+            definition = shape.model_json_schema(ref_template=template)
+            schemas.update(definition.pop("$defs") | {shape.__name__: definition})
         return document
 
 
@@ -123,7 +132,11 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
         billing_invoices,
         billing_subscriptions,
         ai_usage,
+        analytics_events,
+        trend_sources,
+        apify_webhooks,
         webhooks,
+        offers,
         payment_webhooks,
         health,
     ):

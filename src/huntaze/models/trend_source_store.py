@@ -20,7 +20,7 @@ from huntaze.models.trend_run_store import LIVE
 from huntaze.models.trend_sources import RunState, SourceState, TrendRun, TrendSource
 from huntaze.pipelines.errors import Permanent
 from huntaze.pipelines.periodic.slots import next_slot
-from huntaze.pipelines.trends.posts.sources import BadSource, SourceSpec, check_source
+from huntaze.pipelines.trends.posts.sources import LEAST_GAP, BadSource, SourceSpec, check_source
 
 SOURCES_MOST = 50  # of one creator
 _SPENT = ("scrape.budget_exhausted", "The month's money for scraping is spent or reserved; see huntaze sources budget.")
@@ -129,11 +129,20 @@ def plan_due(session: Session, now: datetime, cap: int) -> TrendRun | None:
     return None
 
 
-def plan_now(session: Session, source: TrendSource, cap: int) -> TrendRun:
-    """A run of a source that is held, asked for by hand. Raises Permanent `source.running`."""
+def plan_now(session: Session, source: TrendSource, cap: int, *, apart: bool = False) -> TrendRun:
+    """A run of a source that is held, asked for by hand. `apart`: not within the least gap after the last one.
+
+    Raises Permanent `source.running`, `source.too_soon`."""
     if _busy(session, source.id):
         raise Permanent("source.running", "A run of this source is under way; wait for its end.")
+    if apart and _ran_since(session, source.id, db_now(session) - LEAST_GAP):
+        raise Permanent("source.too_soon", f"Runs are {LEAST_GAP.seconds // 60} minutes apart; wait a little.")
     return _plan(session, source, db_now(session), cap)
+
+
+def _ran_since(session: Session, source_id: uuid.UUID, since: datetime) -> bool:
+    query = select(TrendRun.id).where(TrendRun.source_id == source_id, TrendRun.created_at > since).limit(1)
+    return session.scalars(query).one_or_none() is not None
 
 
 def _busy(session: Session, source_id: uuid.UUID) -> bool:
