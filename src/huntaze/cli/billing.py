@@ -119,7 +119,13 @@ def preview(
         now = (plan is not None or quantity is not None) and not next_period
         try:
             draft = billing_store.preview(
-                session, subscription, at, plan_id=chosen and chosen.id, quantity=quantity, now=now, policy=_policy()
+                session,
+                subscription,
+                at,
+                plan_id=chosen.id if chosen else None,
+                quantity=quantity,
+                now=now,
+                policy=_policy(),
             )
         except Permanent as error:
             raise Failed(error.message) from None

@@ -80,8 +80,8 @@ class _Page(FPDF):
         """One line of text; the pen goes on to its right, or down to the start of the next line."""
         self.set_font("DejaVu", "B" if bold else "", size)
         self.set_text_color(*ink)
-        onward = {"new_x": XPos.LMARGIN, "new_y": YPos.NEXT} if down else {"new_x": XPos.RIGHT, "new_y": YPos.TOP}
-        self.cell(width, size * 0.55, text, align=align, **onward)
+        x, y = (XPos.LMARGIN, YPos.NEXT) if down else (XPos.RIGHT, YPos.TOP)
+        self.cell(width, size * 0.55, text, align=align, new_x=x, new_y=y)
 
     def rule(self, *, strong: bool = False, start: float = _MARGIN) -> None:
         """A line across, from `start`."""
@@ -141,6 +141,7 @@ def _table(pdf: _Page, invoice: InvoiceDocument) -> None:
     for what, when, *figures in invoice.rows:
         pdf.set_font("DejaVu", "", 10)
         parts = pdf.multi_cell(_COLUMNS[0] - 4, 5.2, what, dry_run=True, output="LINES")
+        assert isinstance(parts, list)  # as `output` asks for
         height = 5.2 * len(parts) + 4.8 + 5
         if not pdf.room_for(height):
             pdf.add_page()

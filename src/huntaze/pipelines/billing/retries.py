@@ -14,7 +14,7 @@ def offsets(gaps: Sequence[int]) -> list[int]:
 
 def gap_by_power(attempt: int, power: int = 4) -> int:
     """Seconds after the `attempt`-th failure, counted from 1, that grow by a power of it."""
-    return attempt**power
+    return int(attempt**power)
 
 
 class End(StrEnum):
