@@ -43,7 +43,7 @@ _UNITS = text("""
     FROM usage_records WHERE invoice_id IS NOT NULL
 """)
 _TABLES = """
-    billing_audits, billing_items, coupons, credit_balances, credit_grants, credit_notes, events, invoice_counters,
+    billing_audits, billing_items, coupons, credit_balances, credit_grants, credit_notes, invoice_counters,
     invoice_lines, invoices, ledger_entries, payment_attempts, payments, plan_prices, plans, receivables, refunds,
     subscription_changes, subscriptions, tax_rates, usage_records, payment_inbox
 """

@@ -25,8 +25,8 @@ _SOURCES = {
         FROM usage_logs WHERE settled_at >= :since AND settled_at < :until AND cost_micro_usd > 0 AND NOT sandbox
     """,
     STORAGE: """
-        SELECT 'storage:' || creator_id || '@' || hour, creator_id, sum(size) / 1e9, hour
-        FROM content, (SELECT date_trunc('hour', CAST(:until AS timestamptz)) - interval '1 hour') AS full (hour)
+        SELECT 'storage:' || creator_id || '@' || extract(epoch FROM hour)::bigint, creator_id, sum(size) / 1e9, hour
+        FROM content, (SELECT date_trunc('hour', CAST(:until AS timestamptz)) - interval '1 hour') AS clock (hour)
         WHERE created_at <= hour AND CAST(:since AS timestamptz) < hour GROUP BY creator_id, hour
     """,
 }
