@@ -26,6 +26,13 @@ _PERMANENT = {
     "storage.not_found": 409,
     "webhook.too_many": 409,
     "webhook.under_way": 409,
+    **dict.fromkeys(
+        (
+            f"offer.{what}"
+            for what in ("not_allowed", "code_taken", "not_active", "exhausted", "once_a_fan", "not_for_fan")
+        ),
+        409,
+    ),
 }
 
 _HTTP = {
