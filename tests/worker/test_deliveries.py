@@ -33,6 +33,7 @@ from huntaze.models.jobs import Job, JobState
 from huntaze.models.users import User
 from huntaze.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookSecret
 from huntaze.pipelines.errors import Permanent
+from huntaze.pipelines.webhooks.patterns import wants
 from huntaze.pipelines.webhooks.schedule import ATTEMPTS, DELAYS_S
 from huntaze.pipelines.webhooks.signing import Keyring, verify
 from huntaze.pipelines.webhooks.targets import Target, TargetPolicy
@@ -486,3 +487,20 @@ def _nothing_is_left_running(sessions: Sessions) -> Iterator[None]:
                 AND args ->> 'event_id' = d.event_id::text AND args ->> 'endpoint_id' = d.endpoint_id::text)
         """)
         assert session.execute(stranded).scalar_one() == 0, "whoever is being sent has a job"
+
+
+TYPES = st.sampled_from(["video.analyzed", "video.failed", "videos.x", "invoice.payment.failed", "a_b.c", "axb.c"])
+PATTERNS = st.sampled_from(["*", "video.*", "video.analyzed", "invoice.*", "invoice.payment.*", "a_b.*", "a_b.c"])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(PATTERNS, min_size=1, max_size=3), TYPES)
+def test_sql_and_python_agree_on_what_is_wanted(bench: Bench, patterns: list[str], type: str) -> None:
+    with bench.sessions.begin() as session:
+        session.execute(text("TRUNCATE jobs, events, webhook_endpoints CASCADE"))
+    bench.endpoint("a.example", *patterns)
+    bench.emit(type)
+    bench.place()
+    assert bool(bench.states()) is wants(patterns, type)
+    with bench.sessions.begin() as session:
+        session.execute(text("TRUNCATE jobs, events, webhook_endpoints CASCADE"))

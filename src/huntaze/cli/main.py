@@ -28,6 +28,8 @@ COMMANDS = {
     "trends": "trends",
     "ai": "ai",
     "webhooks": "webhooks",
+    "offers": "offers",
+    "sources": "sources",
     "doctor": "doctor",
 }
 
