@@ -255,6 +255,26 @@ def test_32_threads_cannot_overspend(
     assert spend(sessions)["total"][0] == 0
 
 
+def test_whoever_settles_at_once_charges_once(sessions: Sessions, budget: BudgetLedger) -> None:
+    """The sweep and a caller who comes back late; and a caller who settles twice."""
+    for _ in range(20):
+        one, start = ask(CENT), Barrier(6)
+        budget.reserve(one)
+        expire(sessions)
+
+        def settle(number: int, one: Ask = one, start: Barrier = start) -> None:
+            start.wait()
+            if number < 3:
+                budget.settle(one, used(CENT // 2))
+            else:
+                sweep_all(sessions)
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(settle, range(6)))
+    assert spend(sessions)["total"] == (0, 20 * CENT // 2)
+    assert sums_agree(sessions)
+
+
 def sums_agree(sessions: Sessions) -> bool:
     """Whether the sums are those of the rows."""
     query = """

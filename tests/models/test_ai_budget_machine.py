@@ -37,7 +37,7 @@ class Model:
     """Sums are worked out from the calls: what the ledger keeps beside them must agree."""
 
     calls: list[Call] = field(default_factory=list)
-    limits: dict[str, int] = field(default_factory=lambda: {"total": 100})
+    limits: dict[str, int] = field(default_factory=lambda: {"total": 10})
 
     def sums(self) -> dict[tuple[int, str], tuple[int, int]]:
         """{(month, scope): (reserved, settled)} where there is any."""
@@ -57,7 +57,8 @@ class Model:
 
 
 class Budgets(RuleBasedStateMachine):
-    """Callers that died stay in `calls`: they may come back and settle after the sweep."""
+    """Amounts are small, so that it is often just enough, or just too much. Callers that died stay in `calls`: they may
+    come back and settle after the sweep."""
 
     calls = Bundle("calls")
 
@@ -67,9 +68,9 @@ class Budgets(RuleBasedStateMachine):
         self.ledger, self.model = BudgetLedger(sessions), Model()
         with sessions.begin() as session:
             session.execute(text("TRUNCATE usage_logs, ai_spend, ai_limits, ai_warnings"))
-            ai_limits.put(session, TOTAL, 100)
+            ai_limits.put(session, TOTAL, 10)
 
-    @rule(target=calls, role=st.sampled_from(ROLES), whose=st.integers(0, 2), bound=st.integers(0, 60))
+    @rule(target=calls, role=st.sampled_from(ROLES), whose=st.integers(0, 2), bound=st.integers(0, 6))
     def reserve(self, role: str, whose: int, bound: int) -> object:
         creator = None if whose == 2 else self.creators[whose]
         ask = Ask(new_id(), role, "phi-4", creator, None, bound, 600.0)
@@ -110,7 +111,7 @@ class Budgets(RuleBasedStateMachine):
         for call in dead:
             call.cost, call.lost = call.ask.bound_micro_usd, True
 
-    @rule(scope=st.sampled_from(["total", "role:vision", "creator"]), most=st.integers(0, 150))
+    @rule(scope=st.sampled_from(["total", "role:vision", "creator"]), most=st.integers(0, 15))
     def limit(self, scope: str, most: int) -> None:
         known = Scope("creator", str(self.creators[0])) if scope == "creator" else Scope.parse(scope)
         with self.sessions.begin() as session:

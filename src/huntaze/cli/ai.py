@@ -46,7 +46,7 @@ def _show(found: Budget, shown: Sequence[ScopeBudget], usage: Sequence[RoleUsage
     hidden = len(found.scopes) - len(shown)
     print_line(f"{found.month:%B %Y} (UTC), resets on {found.resets_at:%Y-%m-%d}")
     columns = ["scope", "spent", "reserved", "limit", "spent %", "forecast", "warned"]
-    print_table(columns, [_row(one) for one in shown], "", whole=columns)
+    print_table(columns, [_row(one) for one in shown], "", whole=columns[1:])
     if hidden:
         print_line(f"and {hidden} more creators: --creators {len(found.scopes)}")
     over = [one for one in shown if one.limit_micro_usd is not None and one.forecast_micro_usd > one.limit_micro_usd]
@@ -126,6 +126,8 @@ def _month(text: str | None) -> date | None:
 
 
 def dollars(micro_usd: int) -> str:
-    """Exact, with cents at least: $1,000.00, $0.000412."""
+    """From a dollar on to the cent, below it exactly: $1,000.00, $0.000412."""
+    if micro_usd >= _MICRO:
+        micro_usd = (micro_usd + 5000) // 10_000 * 10_000
     cents, rest = divmod(micro_usd, 10_000)
     return f"${cents // 100:,}.{cents % 100:02d}" + f"{rest:04d}".rstrip("0")
