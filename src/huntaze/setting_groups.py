@@ -204,6 +204,9 @@ class RetentionSettings(Group):
         30, ge=KEEP_DAYS, le=3650, description="days that a job is kept after it failed; 7 or more", examples=[30]
     )
 
+    facts_months: int = Field(
+        13, ge=1, le=120, description="whole months that raw facts are kept; figures stay", examples=[13]
+    )
     events_days: int = Field(
         7, ge=1, le=3650, description="days that an event, and what webhooks made of it, is kept", examples=[7]
     )

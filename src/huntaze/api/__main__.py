@@ -13,7 +13,7 @@ from huntaze.settings import Settings, SettingsError, load
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop; returns the exit code."""
     try:
-        settings = load("database", "redis", "s3", "api")
+        settings = load("database", "redis", "s3", "api", "retention")
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -16,7 +16,10 @@ from huntaze.api.metrics import Metrics
 from huntaze.api.problems import ProblemError, problem_response
 
 MAX_BODY_BYTES = 64 * 1024  # no body of this API is larger; files go to the object store, not through here
-LARGER_BODIES = {"/v1/batches": 1024 * 1024}  # a thousand videos by their object keys
+LARGER_BODIES = {
+    "/v1/batches": 1024 * 1024,  # a thousand videos by their object keys
+    "/v1/analytics/events": 4 * 1024 * 1024,  # five thousand events
+}
 
 _log = structlog.get_logger("huntaze.api")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -166,7 +166,7 @@ class Erasure(Base):
     __tablename__ = "analytics_erasures"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
-    creator_id: Mapped[uuid.UUID] = mapped_column(index=True)
+    creator_id: Mapped[uuid.UUID | None] = mapped_column(index=True)  # None: of every creator's facts
     person: Mapped[int] = mapped_column(BigInteger)
     facts: Mapped[int] = mapped_column(BigInteger, default=0)  # deleted
     buckets: Mapped[int] = mapped_column(BigInteger, default=0)  # counted anew

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -69,6 +69,11 @@ def move(session: Session, after: int) -> None:
 def make_final(session: Session, facts_from: datetime) -> None:
     """Notes that facts before this moment are gone."""
     session.execute(_FINAL, {"facts_from": facts_from})
+
+
+def facts_from(session: Session) -> datetime | None:
+    """Before this moment all facts are dropped; None: none ever was."""
+    return session.scalars(select(Cursor.facts_from)).one_or_none()
 
 
 def status(session: Session) -> Status:

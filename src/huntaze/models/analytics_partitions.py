@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 
 from huntaze.pipelines.analytics.buckets import month_start, next_month
 
-_MISSING = text(
-    "SELECT name FROM unnest(cast(:names AS text[])) AS name WHERE to_regclass('analytics.' || name) IS NULL"
-)
+# Not by `to_regclass`: it goes by a cache that does not learn of others' commits in the middle of a transaction.
+_MISSING = text("""
+    SELECT name FROM unnest(cast(:names AS text[])) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_class WHERE relname = name AND relnamespace = 'analytics'::regnamespace)
+""")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('analytics_facts', 0))")
 # Attached, not made in place: that would lock all of `analytics_facts` until the caller's commit.
 _MAKE = "CREATE TABLE analytics.{name} (LIKE analytics_facts INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"

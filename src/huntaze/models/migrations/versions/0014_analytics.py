@@ -83,7 +83,7 @@ def upgrade() -> None:
     op.create_table(
         "analytics_erasures",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("creator_id", sa.Uuid(), nullable=False),
+        sa.Column("creator_id", sa.Uuid(), nullable=True),
         sa.Column("person", sa.BigInteger(), nullable=False),
         sa.Column("facts", sa.BigInteger(), nullable=False),
         sa.Column("buckets", sa.BigInteger(), nullable=False),
