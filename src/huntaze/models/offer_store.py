@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -50,7 +50,7 @@ class Seen:
 
 
 # The same as `by_the_clock`, in SQL: for searches by state.
-_TRUE_STATE = case(
+_TRUE_STATE: ColumnElement[str] = case(
     (Offer.state.in_(ENDS_BY_TIME) & (Offer.ends_at <= func.clock_timestamp()), OfferState.EXPIRED.value),
     ((Offer.state == OfferState.SCHEDULED) & (Offer.starts_at <= func.clock_timestamp()), OfferState.ACTIVE.value),
     else_=Offer.state,

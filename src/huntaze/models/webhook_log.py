@@ -26,7 +26,7 @@ def search(
     state: DeliveryState | None = None,
     before: int | None = None,
     limit: int = 50,
-) -> Sequence[Row[tuple[WebhookDelivery, str]]]:
+) -> Sequence[Row[WebhookDelivery, str]]:
     """(delivery, type of its event), newest first, below the position `before`."""
     query = select(WebhookDelivery, Event.type).join(Event, Event.id == WebhookDelivery.event_id)
     query = query.where(WebhookDelivery.endpoint_id == endpoint_id)
@@ -37,7 +37,7 @@ def search(
     return session.execute(query.order_by(WebhookDelivery.position.desc()).limit(limit)).all()
 
 
-def get(session: Session, key: Key) -> Row[tuple[WebhookDelivery, str]] | None:
+def get(session: Session, key: Key) -> Row[WebhookDelivery, str] | None:
     """(delivery, type of its event); None: there is none."""
     query = select(WebhookDelivery, Event.type).join(Event, Event.id == WebhookDelivery.event_id)
     query = query.where(WebhookDelivery.endpoint_id == key[0], WebhookDelivery.event_id == key[1])

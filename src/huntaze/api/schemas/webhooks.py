@@ -206,13 +206,13 @@ class DeliveryView(BaseModel):
     ended_at: datetime | None
 
     @classmethod
-    def columns_of(cls, row: Row[tuple[WebhookDelivery, str]]) -> dict[str, Any]:
+    def columns_of(cls, row: Row[WebhookDelivery, str]) -> dict[str, Any]:
         """The fields of the view, from (delivery, type)."""
         delivery, type = row
         return {**{name: getattr(delivery, name) for name in cls.model_fields if hasattr(delivery, name)}, "type": type}
 
     @classmethod
-    def of(cls, row: Row[tuple[WebhookDelivery, str]]) -> Self:
+    def of(cls, row: Row[WebhookDelivery, str]) -> Self:
         return cls.model_validate(cls.columns_of(row))
 
 
@@ -240,7 +240,7 @@ class DeliveryDetail(DeliveryView):
     log: list[AttemptView]
 
     @classmethod
-    def with_attempts(cls, row: Row[tuple[WebhookDelivery, str]], attempts: list[WebhookAttempt]) -> Self:
+    def with_attempts(cls, row: Row[WebhookDelivery, str], attempts: list[WebhookAttempt]) -> Self:
         names = tuple(AttemptView.model_fields)
         log = [{name: getattr(attempt, name) for name in names} for attempt in attempts]
         return cls.model_validate({**DeliveryView.columns_of(row), "log": log})
