@@ -92,6 +92,16 @@ def test_a_call_is_reserved_and_settled_in_every_scope(budget: BudgetLedger, ses
     assert [row[name] for name in facts] == ["vision", "phi-4", creator.id, 2 * CENT, 100, 7, "ok"]
 
 
+@pytest.mark.parametrize("level", ["READ COMMITTED", "SERIALIZABLE", "AUTOCOMMIT"])
+def test_what_is_reserved_is_committed_whatever_the_engine_was_told(sessions: Sessions, level: str) -> None:
+    told = sessions.kw["bind"].execution_options(isolation_level=level)
+    budget, one = BudgetLedger(build_sessions(told)), ask(CENT)
+    budget.reserve(one)
+    assert spend(sessions)["total"] == (CENT, 0)
+    budget.settle(one, used(7))
+    assert spend(sessions)["total"] == (0, 7)
+
+
 def test_the_default_is_1000_dollars(budget: BudgetLedger, sessions: Sessions) -> None:
     budget.reserve(ask(1000 * DOLLAR))
     with pytest.raises(BudgetExhausted):

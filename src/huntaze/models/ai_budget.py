@@ -4,12 +4,12 @@ import threading
 import time
 from collections.abc import Iterable
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from huntaze.logs import logger
 from huntaze.models import ai_ledger
 from huntaze.models.ai_ledger import Warned
-from huntaze.models.database import DatabaseAway, Sessions, build_statements
+from huntaze.models.database import DatabaseAway, Sessions
 from huntaze.pipelines.ai.calls import Ask, Used
 
 _log = logger(__name__)
@@ -27,14 +27,19 @@ class BudgetLedger:
     def __init__(self, sessions: Sessions) -> None:
         engine = sessions.kw["bind"]
         assert isinstance(engine, Engine)
-        self._statements = build_statements(engine)
+        self._engine = engine
         self._lock = threading.Lock()
         self._pressures: dict[str, tuple[float, float]] = {}  # role: (share, monotonic time)
+
+    def _statements(self) -> Connection:
+        """A connection that commits each statement. Said to the connection, as the engine may have been told otherwise,
+        and then another option of the engine does not take: what was reserved would be rolled back without a word."""
+        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
     def reserve(self, ask: Ask) -> None:
         """Raises BudgetExhausted where the bound does not fit into every limit of the call, and one of DatabaseAway:
         without the ledger nothing is spent."""
-        with self._statements.connect() as connection:
+        with self._statements() as connection:
             pressure = ai_ledger.reserve(connection, ask)
         self._saw(ask.role, pressure)
 
@@ -42,7 +47,7 @@ class BudgetLedger:
         """Frees the reservation and charges the cost. Where the database is away the answer is not lost with it: the
         reservation stands, and is swept up at its full bound."""
         try:
-            with self._statements.connect() as connection:
+            with self._statements() as connection:
                 warned = ai_ledger.settle(connection, ask.request_id, used)
         except DatabaseAway:
             _log.warning("usage not settled: the database is away", request_id=str(ask.request_id))
@@ -58,7 +63,7 @@ class BudgetLedger:
     def note(self, ask: Ask, used: Used) -> None:
         """A row of usage for what cost nothing; none where the database is away."""
         try:
-            with self._statements.connect() as connection:
+            with self._statements() as connection:
                 ai_ledger.note(connection, ask, used)
         except DatabaseAway:
             _log.warning("usage not noted: the database is away", request_id=str(ask.request_id))
@@ -69,7 +74,7 @@ class BudgetLedger:
         with self._lock:
             share, at = self._pressures.get(role, (0.0, float("-inf")))
         if time.monotonic() - at > _FRESH_S:
-            with self._statements.connect() as connection:
+            with self._statements() as connection:
                 share = ai_ledger.pressure(connection, role)
             self._saw(role, share)
         return share

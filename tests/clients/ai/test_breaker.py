@@ -1,11 +1,12 @@
 """The breaker as a fleet shares it; the rules themselves are tested in tests/pipelines/ai/test_breaker.py."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
 from huntaze.clients.ai.breaker import RedisBreaker
-from huntaze.pipelines.ai.breaker import BreakerPolicy
+from huntaze.pipelines.ai.breaker import BreakerPolicy, BreakerState, allow
 from tests.clients.ai.conftest import NewShared
 from tests.waiting import until
 
@@ -64,6 +65,27 @@ def test_one_probe_for_all_of_a_fleet(shared: NewShared) -> None:
         allowed = sum(pool.map(lambda number: breakers[number % 4].allows("d"), range(16)))
     assert allowed == 1
     assert state.ask(lambda client: client.pttl(key)) > 60_000
+
+
+def test_of_two_that_look_at_once_one_changes_the_state(shared: NewShared) -> None:
+    breakers, both = [RedisBreaker(shared(), QUICK) for _ in range(2)], Barrier(2)
+    for _ in range(4):
+        breakers[0].record("d", False)
+    until(lambda: _cooled(breakers[0]), "the cool-down")
+
+    def probe(breaker: RedisBreaker) -> bool:
+        looked: list[bool] = []
+
+        def change(state: BreakerState, now: float) -> tuple[bool, BreakerState]:
+            if not looked:
+                looked.append(True)
+                both.wait(20)  # now both have read the same
+            return allow(state, now, QUICK)
+
+        return breaker._change("d", change)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(probe, breakers)) == [False, True]
 
 
 def _cooled(breaker: RedisBreaker) -> bool:
