@@ -64,6 +64,14 @@ class Report:
         self._seconds = time.monotonic() - self._begun
         self._rows.append((about, f"{value:,.{_digits(value)}f} {unit}".strip(), target))
 
+    def include(self, other: "Report") -> None:
+        """Takes over what another benchmark has measured."""
+        self.figures |= other.figures
+        self.sizes |= other.sizes
+        self.versions |= other.versions
+        self._rows += other._rows
+        self._seconds = time.monotonic() - self._begun
+
     def note(self, text: str) -> None:
         """Progress, for people, on standard error."""
         sys.stderr.write(f"[{time.monotonic() - self._begun:6.1f} s] {self.benchmark}: {text}\n")

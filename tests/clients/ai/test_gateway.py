@@ -1,6 +1,7 @@
 """One behaviour for every wire: the in-memory twin, and HTTP to the sandbox."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -184,6 +185,23 @@ def test_equal_questions_at_once_make_one_call(bench: Bench) -> None:
     assert sum(not reply.cache_hit for reply in replies) == 1
     assert len({reply.text for reply in replies}) == 1
     assert sum(reply.cost_micro_usd for reply in replies) == bench.budget.spent
+
+
+def test_an_answer_that_came_while_one_waited_for_one_s_turn_is_taken(bench: Bench) -> None:
+    first = bench.gateway("sandbox-text").complete(ASK, Caller())
+    kept = dict(bench.cache.kept)
+    bench.cache.kept.clear()
+
+    class Late:
+        """Somebody else's call ends between the look into the cache and the turn."""
+
+        def once(self, key: str, call: Callable[[], str]) -> str:
+            bench.cache.kept.update(kept)
+            return call()
+
+    late = bench.gateway("sandbox-text")
+    late._flight = Late()
+    assert late.complete(ASK, Caller()) == replace(first, cache_hit=True, cost_micro_usd=0)
 
 
 def test_a_spent_budget_asks_nobody(bench: Bench) -> None:

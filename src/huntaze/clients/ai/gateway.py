@@ -94,6 +94,9 @@ class Gateway:
         asked: list[ChatReply] = []
 
         def ask() -> str:
+            # Another's call may have ended between our look and our turn.
+            if (kept := self._cache.get(key)) is not None and _parsed(kept) is not None:
+                return kept
             reply = asking.ask()
             asked.append(reply)
             if not reply.cut:
