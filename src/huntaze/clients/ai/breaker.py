@@ -100,5 +100,7 @@ class RedisBreaker:
 def _read(client: redis.Redis, key: str) -> tuple[bytes, float]:
     """What is written, and the time in seconds by the server's clock."""
     with client.pipeline(transaction=False) as pipe:
-        written, (seconds, micros) = pipe.get(key).time().execute()
+        pipe.get(key)
+        pipe.time()
+        written, (seconds, micros) = pipe.execute()
     return written or b"", seconds + micros / 1e6

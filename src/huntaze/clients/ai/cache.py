@@ -1,6 +1,7 @@
 """Answers kept in Redis, under keys that are handed in. What may be kept, and for whose eyes, the gateway says."""
 
 import random
+from typing import Any
 
 from huntaze.clients.ai.shared_state import SharedState, SharedStateAway
 
@@ -17,10 +18,10 @@ class RedisCache:
     def get(self, key: str) -> str | None:
         """The answer, if it is still there."""
         try:
-            kept = self._shared.ask(lambda client: client.get(self._shared.key("answer", key)))
+            kept: Any = self._shared.ask(lambda client: client.get(self._shared.key("answer", key)))
         except SharedStateAway:
             return None
-        return None if kept is None else bytes(kept).decode()
+        return None if kept is None else str(kept, "utf-8")
 
     def put(self, key: str, reply_json: str, ttl_s: float) -> None:
         """Keeps an answer for `ttl_s` seconds, a tenth more or less."""

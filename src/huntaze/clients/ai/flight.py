@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from huntaze.clients.ai.shared_state import BLOCK_S, SharedState, SharedStateAway
 from huntaze.clients.ai.twins import MemoryFlight
@@ -83,9 +84,11 @@ class RedisFlight:
     def _read(self, stream: str, *, block: bool) -> str | None:
         """The entry of a stream: '' for a call that failed, None where there is no entry (yet)."""
         wait_ms = round(1000 * BLOCK_S) if block else None
-        found = self._shared.ask(lambda client: client.xread({stream: "0"}, count=1, block=wait_ms), blocking=block)
+        found: Any = self._shared.ask(
+            lambda client: client.xread({stream: "0"}, count=1, block=wait_ms), blocking=block
+        )
         for entries in dict(found or {}).values():
-            return bytes(entries[0][0][1][b"answer"]).decode()
+            return str(entries[0][0][1][b"answer"], "utf-8")
         return None
 
     def _land(self, key: str, token: str, answer: str) -> None:

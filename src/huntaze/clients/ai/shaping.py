@@ -98,7 +98,7 @@ class RedisShaper:
         keys = [self._shared.key(what, deployment.name) for what in ("requests", "tokens", "calls")]
         limits = (deployment.requests_per_minute, deployment.tokens_per_minute, deployment.concurrent)
         lease_ms = round(1000 * (deployment.connect_s + deployment.timeout_s + 5))
-        given = [*(limit or 0 for limit in limits), tokens, place, lease_ms, round(1000 * _BURST_S)]
+        given: list[str | int] = [*(limit or 0 for limit in limits), tokens, place, lease_ms, round(1000 * _BURST_S)]
         return int(self._shared.ask(lambda client: client.eval(_TAKE, 3, *keys, *given)))
 
     def _leave(self, deployment: Deployment, place: str) -> None:
