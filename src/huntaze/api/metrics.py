@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from huntaze.api.ai_metrics import AiBudgetCollector
+from huntaze.api.source_metrics import SourcesCollector
 from huntaze.models import job_reads
 from huntaze.models.database import Sessions
 from huntaze.models.job_kinds import KINDS, QUEUES
@@ -66,6 +67,7 @@ class Metrics:
         """Adds the gauges of the ledger, which are read at each scrape."""
         self._registry.register(_BacklogCollector(sessions))
         self._registry.register(AiBudgetCollector(sessions))
+        self._registry.register(SourcesCollector(sessions))
 
     def render(self) -> bytes:
         """The text exposition format. Reads the database."""

@@ -9,6 +9,7 @@ import typer
 from sqlalchemy import Engine, text
 
 from huntaze.cli.doctor_ai import examine_ai
+from huntaze.cli.doctor_sources import examine_sources
 from huntaze.cli.findings import Finding
 from huntaze.cli.here import settings_here
 from huntaze.cli.output import out, print_json, print_line
@@ -65,12 +66,12 @@ def _guarded(name: str, check: Callable[[Settings], Iterator[Finding]], settings
 def _database(settings: Settings) -> Iterator[Finding]:
     engine = build_engine(settings.database.sqlalchemy_url, pool_size=1, application="huntaze-doctor")
     try:
-        yield from _ledger(engine)
+        yield from _ledger(engine, settings)
     finally:
         engine.dispose()
 
 
-def _ledger(engine: Engine) -> Iterator[Finding]:
+def _ledger(engine: Engine, settings: Settings) -> Iterator[Finding]:
     with engine.connect() as connection:
         version = int(connection.execute(text("SHOW server_version_num")).scalar_one()) // 10_000
     yield Finding("postgresql", version >= 16, f"version {version}", "Upgrade the server to 16 or newer.")
@@ -82,12 +83,14 @@ def _ledger(engine: Engine) -> Iterator[Finding]:
         beats = node_store.alive(session)
         stranded = find_stranded(session)
         entries = facts_of(session)
+        scraping = list(examine_sources(session, settings.apify))
     for process in _PROCESSES:
         count = sum(beat.process == process for beat in beats)
         fix = f"Start one: huntaze {process}"
         yield Finding(process, count > 0, f"{count} alive", fix, warning=True)
     yield from _strandings(stranded)
     yield from _lateness(entries)
+    yield from scraping
 
 
 def _strandings(stranded: list[Stranded]) -> Iterator[Finding]:

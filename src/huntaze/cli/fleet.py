@@ -22,10 +22,12 @@ from huntaze.cli.stack.supervisor import Supervisor
 from huntaze.models import node_store, user_store
 from huntaze.models.database import DatabaseAway, Sessions, build_engine, build_sessions
 from huntaze.models.users import Scope
+from huntaze.setting_groups import ApifySettings
 from huntaze.settings import GROUPS, Settings, given, load
 
 BUCKET = "huntaze-media"
 DEMO_HANDLE = "demo"
+SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox of Apify looks at none
 _WORKER = ("-m", "huntaze.worker")
 WORKERS = {"worker-video": "video", "worker-io": "ai,default"}
 Note = Callable[[str], None]
@@ -83,6 +85,8 @@ async def start_fleet(supervisor: Supervisor, run: RunDir, ports: dict[str, int]
     )
     started, sandbox_url = await asyncio.gather(stores, _start_sandbox(supervisor, environment, embed["ai"]))
     environment |= _addresses(started, embed)
+    if not given(ApifySettings):
+        environment |= await _start_apify(supervisor, environment, run)
     if sandbox_url:
         environment |= {"HUNTAZE_AI_BASE_URL": sandbox_url, "HUNTAZE_AI_MODEL": "sandbox-vision"}
     # Ctrl-C is promised to take under 10 s; what is not done by then goes back to the ledger.
@@ -163,6 +167,22 @@ async def _start_sandbox(supervisor: Supervisor, environment: dict[str, str], em
         return f"http://{LOOPBACK}:{port.number}/v1"
 
 
+async def _start_apify(supervisor: Supervisor, environment: dict[str, str], run: RunDir) -> dict[str, str]:
+    """The sandbox of scrapers, and the variables that point a fleet at it."""
+    with HeldPort() as port:
+        argv = ("-m", "huntaze.cli.sandbox_apify", "--port", str(port.number))
+        ready = _answers(port.number, "/healthz")
+        await supervisor.start(_service("sandbox-apify", argv, environment, Stage.STORES, ready))
+        return {
+            "HUNTAZE_APIFY_BASE_URL": f"http://{LOOPBACK}:{port.number}",
+            "HUNTAZE_APIFY_TOKEN": SANDBOX_TOKEN,
+            "HUNTAZE_APIFY_AUTHOR_KEYS": f"1:{_kept_secret(run.path / 'author-key', 24).encode().hex()}",
+            "HUNTAZE_APIFY_WEBHOOK_SECRET": _kept_secret(run.path / "apify-webhook-secret", 24),
+            "HUNTAZE_APIFY_POLL_S": "2",
+            "HUNTAZE_APIFY_UNCLEAR_S": "3",
+        }
+
+
 async def _start_processes(
     supervisor: Supervisor, environment: dict[str, str], sessions: Sessions, ports: dict[str, int], *, exactly: bool
 ) -> str:
@@ -172,6 +192,8 @@ async def _start_processes(
         if exactly and port.number != ports["api"]:
             raise PortTaken(ports["api"])
         environment["HUNTAZE_API_PORT"] = str(port.number)
+        if environment.get("HUNTAZE_APIFY_TOKEN") == SANDBOX_TOKEN:
+            environment["HUNTAZE_APIFY_WEBHOOK_URL"] = f"http://{LOOPBACK}:{port.number}"
         own = _with_metrics("dispatcher", environment, ports, held)
         services = [
             _service("api", ("-m", "huntaze.api"), environment, Stage.DOORS, _answers(port.number, "/readyz")),

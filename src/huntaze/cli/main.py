@@ -21,6 +21,7 @@ COMMANDS = {
     "jobs": "jobs",
     "batches": "batches",
     "queues": "queues",
+    "analytics": "analytics",
     "periodic": "periodic",
     "billing": "billing",
     "enqueue": "enqueue",

@@ -127,3 +127,8 @@ def open_alarms(session: Session, limit: int = 100) -> list[OpenAlarm]:
     query = select(TrendSource.id, *columns, *more).join(TrendAlarm, TrendAlarm.source_id == TrendSource.id)
     rows = session.execute(query.where(TrendAlarm.closed_at.is_(None)).order_by(TrendAlarm.id.desc()).limit(limit))
     return [OpenAlarm(*row) for row in rows]
+
+
+def count_open(session: Session) -> int:
+    """How many alarms nobody has closed."""
+    return session.scalars(select(func.count()).select_from(TrendAlarm).where(TrendAlarm.closed_at.is_(None))).one()
