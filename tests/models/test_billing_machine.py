@@ -198,5 +198,5 @@ class Billing(RuleBasedStateMachine):
 
 
 def test_any_order_of_events_keeps_the_books(sessions: Sessions, creator: User) -> None:
-    thorough = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    thorough = settings(max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(lambda: Billing(sessions, creator), settings=thorough)  # type: ignore[no-untyped-call]

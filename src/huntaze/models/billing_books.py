@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from huntaze.models.base import new_id
-from huntaze.models.billing_ledger import Account, CreditBalance, CreditGrant
+from huntaze.models.billing_ledger import Account, CreditGrant
 
 INVOICES, CREDIT_NOTES = "INV", "CN"  # the series of numbers
 
@@ -81,16 +81,20 @@ def post(session: Session, transactions: Sequence[Transaction]) -> None:
 
 Holder = tuple[uuid.UUID, str]  # a creator and a currency
 
+# In the same order by all, against deadlocks.
+_LOCK = text("""
+    SELECT held.creator_id, held.currency, held.balance_minor FROM credit_balances AS held
+    JOIN jsonb_to_recordset(cast(:holders AS jsonb)) AS given (creator_id uuid, currency text)
+        ON held.creator_id = given.creator_id AND held.currency = given.currency
+    ORDER BY held.creator_id, held.currency FOR UPDATE OF held
+""")
+
 
 def lock_credit(session: Session, holders: Collection[Holder]) -> dict[Holder, int]:
     """What is left of these credits, in minor units; nobody else spends it before the end of the transaction."""
-    query = (
-        select(CreditBalance.creator_id, CreditBalance.currency, CreditBalance.balance_minor)
-        .where(tuple_(CreditBalance.creator_id, CreditBalance.currency).in_(list(holders)))
-        .order_by(CreditBalance.creator_id, CreditBalance.currency)  # the same for all, against deadlocks
-        .with_for_update()
-    )
-    return {(row.creator_id, row.currency): row.balance_minor for row in session.execute(query)}
+    given = [{"creator_id": creator_id, "currency": currency} for creator_id, currency in holders]
+    found = session.execute(_LOCK, {"holders": json.dumps(given, default=str)})
+    return {(row.creator_id, row.currency): row.balance_minor for row in found}
 
 
 _MOVE = text("""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from huntaze.models import billing_books, billing_domain, event_store
@@ -17,7 +17,6 @@ from huntaze.models.billing_books import Holder, Transaction
 from huntaze.models.billing_invoices import ReceivableState
 from huntaze.models.billing_ledger import Account
 from huntaze.models.billing_subscriptions import Subscription
-from huntaze.models.events import Event
 from huntaze.pipelines.billing.invoice import Draft
 from huntaze.pipelines.billing.periods import Period
 
@@ -65,6 +64,12 @@ _RECEIVABLES = text("""
     FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS given (
         id uuid, due_minor bigint, payable boolean, issued_at timestamptz
     )
+""")
+_EVENTS = text("""
+    INSERT INTO events (id, creator_id, type, subject_id, data)
+    SELECT id, creator_id, 'invoice.issued', subject_id, data
+    FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS given (id uuid, creator_id uuid, subject_id uuid, data jsonb)
+    ORDER BY CAST(data ->> 'number' AS bigint)
 """)
 
 
@@ -149,20 +154,11 @@ def _use_credit(session: Session, drafted: Iterable[Drafted]) -> None:
 
 def _tell(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """`invoice.issued`, in the order of the numbers."""
-    told = ("subscription_id", "period_start", "period_end", "currency", "total_minor", "due_minor")
-    events = [
-        {
-            "id": new_id(),
-            "creator_id": row["creator_id"],
-            "type": "invoice.issued",
-            "subject_id": row["id"],
-            "data": {
-                "invoice_id": str(row["id"]),
-                "number": row["number"],
-                **{name: row[name] if isinstance(row[name], int) else str(row[name]) for name in told},
-            },
-        }
-        for row in rows
-    ]
-    session.execute(insert(Event), events)
+    session.execute(_EVENTS, {"rows": json.dumps([_event(row) for row in rows], default=str)})
     event_store.wake_placer(session)
+
+
+def _event(row: dict[str, Any]) -> dict[str, Any]:
+    told = ("number", "subscription_id", "period_start", "period_end", "currency", "total_minor", "due_minor")
+    data = {"invoice_id": row["id"], **{name: row[name] for name in told}}
+    return {"id": new_id(), "creator_id": row["creator_id"], "subject_id": row["id"], "data": data}

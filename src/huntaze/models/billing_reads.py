@@ -117,7 +117,8 @@ def backlog(session: Session, slot: datetime) -> Backlog:
 
 def db_now(session: Session) -> datetime:
     """The database's clock."""
-    return session.execute(select(func.clock_timestamp())).scalar_one()
+    now: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+    return now
 
 
 def _owned(column: object, creator_id: uuid.UUID | None) -> ColumnElement[bool]:

@@ -4,13 +4,16 @@ Killed anywhere, run again, run twice at once: a batch is whole or not there, it
 (subscription, period start) is unique. A subscription that is due for many periods gets one a batch, oldest first.
 """
 
+import json
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from huntaze.models import billing_books, billing_domain, billing_drafts, billing_issue, billing_usage
 from huntaze.models.billing_drafts import Due, Held
@@ -58,8 +61,8 @@ def bill(session: Session, rows: Sequence[Subscription], slot: datetime, policy:
     """Bills the next period of each of these rows, which the caller has locked. Those that cannot be are held."""
     drafted, held = draft(session, rows, slot, policy)
     written = [one for one in drafted if one.draft.lines or one.period]  # an end with nothing left to bill has none
-    ended = sum(_advance(session, one) for one in drafted)
     session.flush()
+    ended = _advance(session, drafted)
     numbers = billing_issue.issue(session, written, slot)
     return Billed(len(rows), tuple(numbers), ended, tuple(held))
 
@@ -111,20 +114,60 @@ def _some(ids: Iterable[uuid.UUID | None]) -> Collection[uuid.UUID]:
     return {id for id in ids if id is not None}
 
 
-def _advance(session: Session, one: Drafted) -> bool:
-    """Moves the subscription behind the period that is billed; whether that was its end."""
+_ADVANCE = text("""
+    UPDATE subscriptions AS row
+    SET status = given.status, period_start = given.period_start, period_end = given.period_end,
+        next_billing_at = given.next_billing_at, ended_at = given.ended_at, billed_plan_id = given.billed_plan_id,
+        billed_quantity = given.billed_quantity, billed_anchor = given.billed_anchor, coupon_id = given.coupon_id,
+        coupon_left = given.coupon_left
+    FROM jsonb_to_recordset(cast(:rows AS jsonb)) AS given (
+        id uuid, status text, period_start timestamptz, period_end timestamptz, next_billing_at timestamptz,
+        ended_at timestamptz, billed_plan_id uuid, billed_quantity int, billed_anchor timestamptz, coupon_id uuid,
+        coupon_left int
+    )
+    WHERE row.id = given.id
+""")
+_ADVANCED = (
+    *("id", "status", "period_start", "period_end", "next_billing_at", "ended_at", "billed_plan_id"),
+    *("billed_quantity", "billed_anchor", "coupon_id", "coupon_left"),
+)
+
+
+def _advance(session: Session, drafted: Sequence[Drafted]) -> int:
+    """Moves the subscriptions behind the periods that are billed, by one statement; returns how many ended by that."""
+    for one in drafted:
+        for name, value in _moved(one).items():
+            set_committed_value(one.subscription, name, value)  # the unit of work has nothing to write
+    rows = [{name: getattr(one.subscription, name) for name in _ADVANCED} for one in drafted]
+    if rows:
+        session.execute(_ADVANCE, {"rows": json.dumps(rows, default=str)})
+    ends = [one for one in drafted if not one.period]
+    session.add_all(
+        SubscriptionChange(subscription_id=one.subscription.id, kind="end", at=one.period.start) for one in ends
+    )
+    return len(ends)
+
+
+def _moved(one: Drafted) -> dict[str, Any]:
     row, period = one.subscription, one.period
+    moved: dict[str, Any] = {}
     if row.coupon_id is not None and row.coupon_left is not None and one.draft.discount_minor:
-        row.coupon_left -= 1
-        if not row.coupon_left:
-            row.coupon_id = row.coupon_left = None
-    if period:
-        row.period_start, row.period_end, row.next_billing_at = period.start, period.end, period.end
-        row.billed_plan_id, row.billed_quantity, row.billed_anchor = row.plan_id, row.quantity, row.anchor
-        return False
-    row.status, row.ended_at, row.next_billing_at = SubscriptionStatus.CANCELLED, period.start, None
-    session.add(SubscriptionChange(subscription_id=row.id, kind="end", at=period.start))
-    return True
+        left = row.coupon_left - 1
+        moved |= {"coupon_left": left} if left else {"coupon_id": None, "coupon_left": None}
+    if not period:
+        return moved | {
+            "status": SubscriptionStatus.CANCELLED,
+            "ended_at": period.start,
+            "next_billing_at": None,
+        }
+    return moved | {
+        "period_start": period.start,
+        "period_end": period.end,
+        "next_billing_at": period.end,
+        "billed_plan_id": row.plan_id,
+        "billed_quantity": row.quantity,
+        "billed_anchor": row.anchor,
+    }
 
 
 def _hold(session: Session, row: Subscription, slot: datetime, error: Exception) -> uuid.UUID:

@@ -115,7 +115,8 @@ class _Transport(HTTPClient):
         try:
             response = self._http.request(method, url, headers=headers, content=post_data)
         except httpx.HTTPError as error:
-            raise stripe.APIConnectionError(f"no answer: {type(error).__name__}") from error
+            silence = stripe.APIConnectionError(f"no answer: {type(error).__name__}")  # type: ignore[no-untyped-call]
+            raise silence from error
         return response.text, response.status_code, response.headers
 
     def close(self) -> None:
@@ -126,7 +127,7 @@ def stripe_amount(amount_minor: int, currency: str) -> int:
     """Stripe's smallest units of an amount in those of ISO 4217. Raises Permanent(payments.amount)."""
     ours = exponent(currency)
     theirs = _EXPONENTS.get(currency, ours)
-    amount, rest = divmod(amount_minor * 10**theirs, 10**ours)
+    amount, rest = divmod(amount_minor * int(10**theirs), int(10**ours))
     if rest or (theirs == 3 and amount % 10):
         raise Permanent("payments.amount", f"{amount_minor} minor units of {currency} cannot be charged by Stripe.")
     return amount
