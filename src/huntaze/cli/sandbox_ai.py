@@ -88,7 +88,7 @@ def _read(body: dict[str, Any]) -> tuple[str, list[str]]:
     words, urls = list[str](), list[str]()
     for message in body["messages"]:
         content = message["content"]
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
         words += [str(part["text"]) for part in parts if part["type"] == "text"]
         urls += [str(part["image_url"]["url"]) for part in parts if part["type"] == "image_url"]
     if len(urls) > 1:

@@ -39,15 +39,13 @@ def build_runtime(settings: Settings, *, threads: int = 1, metrics: JobMetrics |
         isolation_level="AUTOCOMMIT",
     )
     sessions = build_sessions(engine.execution_options(isolation_level="READ COMMITTED"))
-    # Of the engine itself: on an engine with options of its own another isolation level does not take.
-    budget = BudgetLedger(build_sessions(engine))
     counts = (metrics or JobMetrics()).counts()
     tally.watch(sessions, counts.tally)
     return Runtime(
         settings=settings,
         sessions=sessions,
         statements=engine,
-        clients=build_clients(settings, budget),
+        clients=build_clients(settings, BudgetLedger(sessions)),
         leases=LeaseKeeper(sessions, settings.worker.lease_s),
         handlers=handlers(),
         counts=counts,

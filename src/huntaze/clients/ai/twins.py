@@ -109,8 +109,8 @@ class MemoryFlight:
             box: list[str | None] = [None]
             self._made[key] = box
         try:
-            box[0] = call()
-            return box[0]
+            answer = box[0] = call()
+            return answer
         finally:
             with self._lock:
                 del self._made[key]

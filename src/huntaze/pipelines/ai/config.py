@@ -113,7 +113,7 @@ def _crossed(one: Deployment, deployments: Mapping[str, Deployment]) -> list[str
     if one.thinking_tokens >= one.max_output_tokens:
         problems.append(f"{at}.thinking_tokens: leaves no room for an answer within max_output_tokens")
     seen, name = {one.name}, one.fallback
-    while name in deployments and name not in seen:
+    while name and name in deployments and name not in seen:
         seen.add(name)
         name = deployments[name].fallback
     if name == one.name:

@@ -27,14 +27,8 @@ class ThinkFilter:
         if self._answering:
             return piece
         self._held += piece
-        while self._inside or not self._answering:
-            if self._inside and not self._leave():
-                return ""
-            if not self._inside and not self._enter():
-                break
-        if not self._answering:
-            return ""
-        shown, self._held = self._held, ""
+        while (shown := self._step()) is None:
+            continue
         return shown
 
     def close(self) -> str:
@@ -44,28 +38,30 @@ class ThinkFilter:
             return ""
         return "" if self._answering else self._held
 
-    def _leave(self) -> bool:
-        """Out of a thought, if its end has come."""
+    def _step(self) -> str | None:
+        """Into a thought or out of one: None. Otherwise what is shown: nothing yet, or the beginning of the answer."""
+        if self._inside:
+            return self._leave()
+        text = self._held.lstrip()
+        if text.startswith(_OPEN):
+            self._held, self._inside = text[len(_OPEN) :], True
+            return None
+        if not text or _OPEN.startswith(text):
+            return ""
+        self._held, self._answering = "", True
+        return text
+
+    def _leave(self) -> str | None:
         at = self._held.find(_CLOSE)
         if at < 0:
             kept = len(_CLOSE) - 1  # the end may be split over pieces
             self.thought_chars += max(0, len(self._held) - kept)
             self._held = self._held[-kept:]
-            return False
+            return ""
         self.thought_chars += at
         self._held = self._held[at + len(_CLOSE) :]
         self._inside = False
-        return True
-
-    def _enter(self) -> bool:
-        """Into a thought, if one begins; True if it did. Otherwise the answer has begun, or it cannot be told yet."""
-        text = self._held.lstrip()
-        if text.startswith(_OPEN):
-            self._held, self._inside = text[len(_OPEN) :], True
-            return True
-        if text and not _OPEN.startswith(text):
-            self._held, self._answering = text, True
-        return False
+        return None
 
 
 def without_thoughts(text: str, *, opened: bool = False) -> tuple[str, int]:
