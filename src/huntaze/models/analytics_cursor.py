@@ -19,11 +19,12 @@ _MOVE = text("""
 _FINAL = text("UPDATE analytics_cursor SET facts_from = greatest(facts_from, :facts_from)")
 _STATUS = text("""
     SELECT rolled_at, facts_from,
-           (SELECT count(*) FROM (SELECT FROM analytics_dirty LIMIT :most) AS some) AS dirty,
-           (SELECT count(*) FROM (SELECT FROM analytics_stale LIMIT :most) AS some) AS stale,
+           (SELECT count(*) FROM (SELECT FROM analytics_dirty LIMIT :most) AS found) AS dirty,
+           (SELECT count(*) FROM (SELECT FROM analytics_stale LIMIT :most) AS found) AS stale,
+           (SELECT count(*) FROM (SELECT FROM analytics_stale_months LIMIT :most) AS found) AS months,
            (SELECT count(*) FROM (
-               SELECT FROM analytics_facts, analytics_cursor WHERE xid > after LIMIT :most) AS some) AS new
-    FROM analytics_cursor
+               SELECT FROM analytics_facts WHERE xid > coalesce(after, '0') LIMIT :most) AS found) AS new
+    FROM (SELECT) AS always LEFT JOIN analytics_cursor ON true
 """)
 COUNTED = 1_000_000  # what lies in wait is counted up to this
 
@@ -42,14 +43,15 @@ class Held:
 
 @dataclass(frozen=True)
 class Status:
-    """How far counting is behind: facts not counted, buckets to count anew, buckets whose day is not derived; each
-    COUNTED at most."""
+    """How far counting is behind: facts not counted, buckets to count anew, buckets whose day is not derived,
+    months that are not; each COUNTED at most."""
 
     rolled_at: datetime | None
     facts_from: datetime | None
     new_facts: int
     dirty_buckets: int
     stale_buckets: int
+    stale_months: int
 
 
 def lock(session: Session, *, wait: bool) -> Held | None:
@@ -78,7 +80,5 @@ def facts_from(session: Session) -> datetime | None:
 
 def status(session: Session) -> Status:
     """Where counting stands now."""
-    row = session.execute(_STATUS, {"most": COUNTED}).one_or_none()
-    if row is None:
-        return Status(None, None, 0, 0, 0)
-    return Status(row.rolled_at, row.facts_from, row.new, row.dirty, row.stale)
+    row = session.execute(_STATUS, {"most": COUNTED}).one()
+    return Status(row.rolled_at, row.facts_from, row.new, row.dirty, row.stale, row.months)
