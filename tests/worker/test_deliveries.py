@@ -104,6 +104,7 @@ class Bench:
         with self.sessions.begin() as session:
             session.execute(update(Job).where(Job.state == JobState.WAITING).values(run_at=text("clock_timestamp()")))
             session.execute(text("UPDATE webhook_endpoints SET throttled_until = NULL"))
+            session.execute(text("UPDATE webhook_deliveries SET next_attempt_at = NULL"))
 
     def states(self) -> list[tuple[str, str, int]]:
         """(event type, state, attempts), in the order of the stream."""
@@ -218,6 +219,20 @@ def test_the_attempts_come_by_the_schedule_and_then_no_more(bench: Bench) -> Non
         assert session.get_one(WebhookDelivery, (endpoint, event_id)).error_code == "webhook.timeout"
         assert len(webhook_log.attempts_of(session, (endpoint, event_id))) == ATTEMPTS
         assert set(session.scalars(select(Job.state))) == {JobState.SUCCEEDED}
+
+
+def test_a_crash_after_a_failure_does_not_shorten_the_wait(bench: Bench) -> None:
+    bench.endpoint()
+    bench.emit("v.one")
+    bench.answers["a.example", "*"] = Answer(500, 0.01)
+    bench.work()
+    with bench.sessions.begin() as session:
+        session.execute(text("UPDATE jobs SET run_at = clock_timestamp() WHERE state = 'waiting'"))  # as a rescue does
+    bench.work()
+    assert bench.states() == [("v.one", "sending", 1)]
+    with bench.sessions() as session:
+        wait = session.execute(text("SELECT extract(epoch FROM run_at - clock_timestamp()) FROM jobs")).scalar_one()
+    assert 1 < wait < 1.2 * 1.2 * DELAYS_S[0]
 
 
 def test_410_disables_at_once_and_tells_the_creator(bench: Bench) -> None:

@@ -78,7 +78,7 @@ def search(
     if creator_id is not None:
         query = query.where(Offer.creator_id == creator_id)
     if state is not None:
-        query = query.where(state.value == _TRUE_STATE)
+        query = query.where(_TRUE_STATE.in_([state.value]))
     if before is not None:
         query = query.where(Offer.id < before)
     return [Seen(row[0], OfferState(row[1])) for row in session.execute(query)]

@@ -83,7 +83,8 @@ def send(session: Session, keys: Iterable[Any]) -> int:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What its job has to know. `wait_s`: how long the endpoint asked to be left alone, from now."""
+    """What its job has to know. `wait_s`: how long it is too early, from now: the endpoint asked to be left alone, or
+    the worker crashed that had noted the last attempt."""
 
     key: Key
     url: str
@@ -97,7 +98,8 @@ class Delivery:
 
 _LOAD = text("""
     SELECT d.attempts, w.url, w.disabled_reason IS NOT NULL AS disabled, w.failing_since, clock_timestamp() AS now,
-           coalesce(extract(epoch FROM w.throttled_until - clock_timestamp()), 0)::float8 AS wait_s,
+           coalesce(extract(epoch FROM greatest(w.throttled_until, d.next_attempt_at) - clock_timestamp()), 0)::float8
+           AS wait_s,
            e.type, e.creator_id, e.subject_id, e.position, e.created_at, e.data
     FROM webhook_deliveries d
     JOIN webhook_endpoints w ON w.id = d.endpoint_id

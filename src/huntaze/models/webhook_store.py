@@ -18,6 +18,7 @@ from huntaze.models.events import Event
 from huntaze.models.jobs import Job, JobState
 from huntaze.models.webhooks import DisabledReason, WebhookEndpoint, WebhookSecret
 from huntaze.pipelines.errors import Permanent
+from huntaze.pipelines.webhooks.schedule import FAILING
 from huntaze.pipelines.webhooks.signing import Keyring, derive_secret, key_id
 
 MOST_ENDPOINTS = 20  # of one creator: each event is written once for each of them
@@ -135,19 +136,23 @@ def remove(session: Session, endpoint_id: uuid.UUID, creator_id: uuid.UUID | Non
 
 
 _DISABLE = text("""
-    UPDATE webhook_endpoints SET disabled_reason = :reason WHERE id = :id AND disabled_reason IS NULL
-    RETURNING creator_id, url, failing_since
+    UPDATE webhook_endpoints SET disabled_reason = :reason
+    WHERE id = :id AND disabled_reason IS NULL
+      AND (:reason <> 'failing' OR failing_since <= clock_timestamp() - cast(:failing AS interval))
+    RETURNING creator_id, failing_since
 """)
 
 
 def disable(session: Session, endpoint_id: uuid.UUID, reason: DisabledReason) -> bool:
-    """Tells an endpoint nothing more, and its creator that it is so, once. False: it was disabled before."""
-    row = session.execute(_DISABLE, {"id": endpoint_id, "reason": reason.value}).one_or_none()
+    """Tells an endpoint nothing more, and its creator that it is so, once; but not the URL, which may hold a secret.
+    False: it was disabled before, or has had a success meanwhile."""
+    given = {"id": endpoint_id, "reason": reason.value, "failing": FAILING}
+    row = session.execute(_DISABLE, given).one_or_none()
     if row is None:
         return False
     if row.creator_id is not None:
         since = None if row.failing_since is None else row.failing_since.isoformat()
-        data = {"endpoint_id": str(endpoint_id), "url": row.url, "reason": reason.value, "failing_since": since}
+        data = {"endpoint_id": str(endpoint_id), "reason": reason.value, "failing_since": since}
         event_store.emit(session, row.creator_id, DISABLED, endpoint_id, data)
     return True
 
