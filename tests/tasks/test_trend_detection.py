@@ -190,9 +190,9 @@ def test_whoever_is_overtaken_stores_nothing(sessions: Sessions, detect: Detect)
     with sessions.begin() as session:
         [frame] = trend_store.due_frames(session, at(10))
         posts = trend_store.load_posts(session, frame, hour_of(at(0)), frame.until)
-        remembered = trend_store.load_frame(session, frame, frame.first)
+        remembered, kept = trend_store.load_memory(session, frame, frame.first)
     counted = tally(posts, frame.first, frame.until)
-    done = score_round(Detector(), counted, remembered, {})
+    done = score_round(Detector(), counted, remembered, kept)
     detect(at(10))
     with sessions() as session, pytest.raises(Overtaken):
         trend_store.save_round(session, frame, (frame.first, frame.until), counted.sample, done)

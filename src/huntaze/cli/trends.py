@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
+from huntaze.cli.here import ledger
 from huntaze.cli.moments import rough_length
-from huntaze.cli.output import Failed, err, live_progress
+from huntaze.cli.output import WIDE, Failed, err, live_progress, out, print_json, print_table
+from huntaze.models import job_store, trend_lives
+from huntaze.models.trend_topics import Trend, TrendTopic
 from huntaze.pipelines.trends.backtest import BadSeries, Row, Series, detector_for, read_series, replay
+from huntaze.pipelines.trends.life import TrendState
+from huntaze.pipelines.trends.topics import TopicKind
 
 trends = typer.Typer(no_args_is_help=True, help="Show trends, and replay series through the detector.")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -23,6 +28,44 @@ _NAMED = 10  # alarms that the summary names
 @trends.callback()
 def _group() -> None:
     """Show trends, and replay series through the detector."""
+
+
+@trends.command("list")
+def list_trends(
+    state: Annotated[TrendState | None, typer.Option(help="only these; else all that are not over")] = None,
+    platform: Annotated[str | None, typer.Option(help="only of this platform, e.g. tiktok")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    json: AsJson = False,
+) -> None:
+    """Show trends by rank: the strength of the alarm, halved every twelve hours since the peak."""
+    with ledger("trends") as sessions, sessions() as session:
+        now = job_store.db_now(session)
+        found = trend_lives.search(session, now, platform=platform, state=state, limit=limit)
+    if json:
+        print_json([_facts(*one) for one in found])
+        return
+    wide = out.width >= WIDE
+    columns = ["topic", "state", "rank", "posts/h", *(["change", "lead", "confidence"] if wide else [])]
+    columns += ["since (UTC)", *(["platforms", "id"] if wide else [])]
+    rows = [(*_seen(*one), *(_more(one[0]) if wide else ()), f"{one[0].started_at:%m-%d %H:%M}") for one in found]
+    ends = [(", ".join(trend.platforms), trend.id) if wide else () for trend, _, _ in found]
+    rows = [(*row, *end) for row, end in zip(rows, ends, strict=True)]
+    print_table(columns, rows, "there are no such trends", whole=("state", "rank", "since (UTC)", "id"))
+
+
+def _facts(trend: Trend, topic: TrendTopic, rank: float) -> dict[str, Any]:
+    columns = {column.key: getattr(trend, column.key) for column in Trend.__table__.columns}
+    return {**columns, "kind": topic.kind, "name": topic.name, "rank": round(rank, 4)}
+
+
+def _seen(trend: Trend, topic: TrendTopic, rank: float) -> tuple[str, ...]:
+    name = f"#{topic.name}" if topic.kind == TopicKind.HASHTAG else topic.name
+    return name, trend.state, f"{rank:.2f}", f"{trend.level:.1f}"
+
+
+def _more(trend: Trend) -> tuple[str, ...]:
+    lead = "" if trend.lead_h is None else f"{trend.lead_h} h"
+    return f"{trend.velocity:+.1f}/h", lead, f"{trend.confidence:.0%}"
 
 
 @trends.command()
@@ -37,11 +80,11 @@ def backtest(
     """
     series = _read(file)
     rows = _replayed(series)
-    with _opened(to) as out:
+    with _opened(to) as file_out:
         if json:
-            out.write(dumps([row._asdict() for row in rows], indent=2) + "\n")
+            file_out.write(dumps([row._asdict() for row in rows], indent=2) + "\n")
         else:
-            writer = csv.writer(out, lineterminator="\n")
+            writer = csv.writer(file_out, lineterminator="\n")
             writer.writerow(Row._fields)
             writer.writerows((row.timestamp, _plain(row.value), row.anomaly_score) for row in rows)
     _sum_up(series, rows)
@@ -76,8 +119,8 @@ def _opened(to: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        with to.open("w", encoding="utf-8", newline="") as out:
-            yield out
+        with to.open("w", encoding="utf-8", newline="") as opened:
+            yield opened
     except OSError as error:
         raise Failed(f"{to} cannot be written: {error.strerror or error}. Name another file with --out.") from None
 

@@ -4,10 +4,11 @@
 """
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -82,41 +83,23 @@ def load_posts(session: Session, frame: DueFrame, first: int, until: int) -> lis
     return [Sighting(*row) for row in rows]
 
 
-_FOLLOWED = text("""
-    SELECT t.name FROM detector_states d JOIN topics t ON t.id = d.topic_id
-    WHERE d.frame_id = :frame_id AND t.kind = :kind AND d.hour >= :since
-""")
-
-
-def load_followed(session: Session, frame: DueFrame) -> frozenset[str]:
-    """The phrases that the frame's detector knows."""
-    since = moment_of(frame.first - MEMORY_H)
-    bound = {"frame_id": frame.id, "kind": TopicKind.PHRASE, "since": since}
-    return frozenset(session.scalars(_FOLLOWED, bound))
-
-
 _FRAME = text("SELECT seen, typical FROM topic_frames WHERE id = :frame_id")
 _KNOWN = text("SELECT hour FROM frame_hours WHERE frame_id = :frame_id AND hour >= :since ORDER BY hour")
 _KEPT = text("""
-    SELECT t.kind, t.name, d.hour, d.state
-    FROM unnest(cast(:kinds AS text[]), cast(:names AS text[])) AS asked (kind, name)
-    JOIN topics t ON t.kind = asked.kind AND t.name = asked.name
-    JOIN detector_states d ON d.topic_id = t.id AND d.frame_id = :frame_id
+    SELECT t.kind, t.name, cast(extract(epoch FROM d.hour) AS bigint) / 3600 AS hour, d.state
+    FROM detector_states d JOIN topics t ON t.id = d.topic_id WHERE d.frame_id = :frame_id AND d.hour >= :since
 """)
 
 
-def load_frame(session: Session, frame: DueFrame, first: int) -> Frame:
-    """What is remembered of the frame itself."""
+def load_memory(session: Session, frame: DueFrame, first: int) -> tuple[Frame, dict[Topic, Kept]]:
+    """What is remembered, before the hour `first`, of the frame itself and of its topics."""
+    bound = {"frame_id": frame.id, "since": moment_of(first - MEMORY_H)}
     row = session.execute(_FRAME, {"frame_id": frame.id}).one()
-    known = session.scalars(_KNOWN, {"frame_id": frame.id, "since": moment_of(first - MEMORY_H)})
-    return Frame([hour_of(hour) for hour in known], row.seen, row.typical)
-
-
-def load_states(session: Session, frame: DueFrame, topics: Sequence[Topic]) -> dict[Topic, Kept]:
-    """What the frame's detector remembers of these topics."""
-    bound = {"frame_id": frame.id, "kinds": [one.kind for one in topics], "names": [one.name for one in topics]}
-    rows = session.execute(_KEPT, bound)
-    return {Topic(TopicKind(row.kind), row.name): Kept(hour_of(row.hour), row.state) for row in rows}
+    known = [hour_of(hour) for hour in session.scalars(_KNOWN, bound)]
+    kinds = {kind.value: kind for kind in TopicKind}
+    rows = session.execute(_KEPT, bound).all()
+    kept = {Topic(kinds[kind], name): Kept(hour, state) for kind, name, hour, state in rows}
+    return Frame(known, row.seen, row.typical), kept
 
 
 _ADVANCE = text("""
@@ -127,34 +110,46 @@ _FRAME_HOURS = text("""
     INSERT INTO frame_hours (frame_id, hour, posts)
     SELECT :frame_id, * FROM unnest(cast(:hours AS timestamptz[]), cast(:posts AS int[]))
 """)
+# By COPY, as a round may leave a hundred thousand rows. `id` is of a topic that may be new.
+_STAGE_HOURS = text("""
+    CREATE TEMP TABLE IF NOT EXISTS staged_hours (
+        kind text, name text, hour timestamptz, posts int, authors int, value real, strength real
+    ) ON COMMIT DELETE ROWS
+""")
+_STAGE_STATES = text("""
+    CREATE TEMP TABLE IF NOT EXISTS staged_states (
+        id uuid, kind text, name text, hour timestamptz, state bytea
+    ) ON COMMIT DELETE ROWS
+""")
+# In the order of the key: two rounds with topics in common wait for one another, and do not block each other for good.
 _TOPICS = text("""
-    WITH asked AS (
-        SELECT * FROM unnest(cast(:ids AS uuid[]), cast(:kinds AS text[]), cast(:names AS text[])) AS a (id, kind, name)
-    ), made AS (
-        INSERT INTO topics (id, kind, name) SELECT id, kind, name FROM asked ORDER BY kind, name
-        ON CONFLICT (kind, name) DO NOTHING RETURNING id, kind, name
-    )
-    SELECT id, kind, name FROM made
-    UNION ALL SELECT t.id, t.kind, t.name FROM asked JOIN topics t ON t.kind = asked.kind AND t.name = asked.name
+    INSERT INTO topics (id, kind, name)
+    SELECT id, kind, name FROM staged_states WHERE id IS NOT NULL ORDER BY kind, name
+    ON CONFLICT (kind, name) DO NOTHING
 """)
 _TOPIC_HOURS = text("""
     INSERT INTO topic_hours (frame_id, topic_id, hour, posts, authors, value, strength)
-    SELECT :frame_id, * FROM unnest(
-        cast(:topics AS uuid[]), cast(:hours AS timestamptz[]), cast(:posts AS int[]), cast(:authors AS int[]),
-        cast(:values AS real[]), cast(:strengths AS real[])
-    )
+    SELECT :frame_id, t.id, s.hour, s.posts, s.authors, s.value, s.strength
+    FROM staged_hours s JOIN topics t ON t.kind = s.kind AND t.name = s.name
 """)
 _STATES = text("""
     INSERT INTO detector_states (frame_id, topic_id, hour, state)
-    SELECT :frame_id, * FROM unnest(cast(:topics AS uuid[]), cast(:hours AS timestamptz[]), cast(:states AS bytea[]))
+    SELECT :frame_id, t.id, s.hour, s.state FROM staged_states s JOIN topics t ON t.kind = s.kind AND t.name = s.name
     ON CONFLICT (frame_id, topic_id) DO UPDATE SET hour = excluded.hour, state = excluded.state
 """)
+_NULL, _HEX = r"\N", r"\\x"
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def save_round(
-    session: Session, frame: DueFrame, hours: tuple[int, int], sample: Mapping[int, int], done: Round
-) -> dict[Topic, uuid.UUID]:
-    """Stores a round over `hours` (first, until before) and returns the ids of its topics.
+    session: Session,
+    frame: DueFrame,
+    hours: tuple[int, int],
+    sample: Mapping[int, int],
+    done: Round,
+    known: Container[Topic] = (),
+) -> None:
+    """Stores a round over `hours` (first, until before). `known`: topics that are in the tables already.
 
     Raises Overtaken if the frame has gone on meanwhile: the cursor is the fence, and hours are scored once.
     """
@@ -163,30 +158,46 @@ def save_round(
     memory = {"seen": done.frame.seen, "typical": done.frame.typical}
     if session.connection().execute(_ADVANCE, {**ends, **memory}).rowcount != 1:
         raise Overtaken(f"frame {frame.id}, {moment_of(first)}")
-    known = [hour for hour in done.frame.known if first <= hour < until]
-    bound = {"frame_id": frame.id, "hours": [*map(moment_of, known)], "posts": [sample[hour] for hour in known]}
-    session.execute(_FRAME_HOURS, bound)
-    ids = ensure_topics(session, done.states)
-    rows = done.scored
-    counts = {"posts": [one.posts for one in rows], "authors": [one.authors for one in rows]}
-    scores = {"values": [one.value for one in rows], "strengths": [one.strength for one in rows]}
-    of = {
-        "frame_id": frame.id,
-        "topics": [ids[one.topic] for one in rows],
-        "hours": [moment_of(one.hour) for one in rows],
-    }
-    session.execute(_TOPIC_HOURS, {**of, **counts, **scores})
-    states = {"hours": [moment_of(one.hour) for one in done.states.values()]}
-    states |= {"states": [one.state for one in done.states.values()]}
-    session.execute(_STATES, {"frame_id": frame.id, "topics": [ids[one] for one in done.states], **states})
-    return ids
+    sampled = [hour for hour in done.frame.known if first <= hour < until]
+    bound = {"hours": [*map(moment_of, sampled)], "posts": [sample[hour] for hour in sampled]}
+    session.execute(_FRAME_HOURS, {"frame_id": frame.id, **bound})
+    _stage(session, done, known)
+    for statement in (_TOPICS, _TOPIC_HOURS, _STATES):
+        session.execute(statement, {} if statement is _TOPICS else {"frame_id": frame.id})
 
 
-def ensure_topics(session: Session, topics: Iterable[Topic]) -> dict[Topic, uuid.UUID]:
-    """The ids of topics, made where they are new; in the order of the key, so that two rounds wait and never block."""
-    wanted = sorted(topics)
-    bound = {"ids": [new_id() for _ in wanted], "kinds": [t.kind for t in wanted], "names": [t.name for t in wanted]}
-    found = {Topic(TopicKind(row.kind), row.name): row.id for row in session.execute(_TOPICS, bound)}
-    if len(found) < len(wanted):  # made by somebody else between the look and the insert, which waited for them
-        found |= {Topic(TopicKind(row.kind), row.name): row.id for row in session.execute(_TOPICS, bound)}
-    return found
+def _stage(session: Session, done: Round, known: Container[Topic]) -> None:
+    when = {hour: moment_of(hour).isoformat() for hour in {one.hour for one in (*done.scored, *done.states.values())}}
+    keys = {topic: f"{topic.kind}\t{topic.name.translate(_ESCAPES)}" for topic in done.states}
+    session.execute(_STAGE_HOURS)
+    session.execute(_STAGE_STATES)
+    hours = (
+        f"{keys[topic]}\t{when[hour]}\t{posts}\t{authors}\t{value:.6g}\t{strength:.6g}\n"
+        for topic, hour, posts, authors, value, strength in done.scored
+    )
+    states = (
+        f"{_NULL if topic in known else new_id()}\t{keys[topic]}\t{when[hour]}\t{_HEX}{state.hex()}\n"
+        for topic, (hour, state) in done.states.items()
+    )
+    _copy(session, "COPY staged_hours FROM STDIN", hours)
+    _copy(session, "COPY staged_states FROM STDIN", states)
+
+
+def _copy(session: Session, statement: str, rows: Iterable[str]) -> None:
+    driver = session.connection().connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write("".join(rows))
+
+
+_IDS = text("""
+    SELECT t.id, t.kind, t.name FROM unnest(cast(:kinds AS text[]), cast(:names AS text[])) AS asked (kind, name)
+    JOIN topics t ON t.kind = asked.kind AND t.name = asked.name
+""")
+
+
+def topic_ids(session: Session, topics: Iterable[Topic]) -> dict[Topic, uuid.UUID]:
+    """The ids of topics that are in the tables."""
+    wanted = list(topics)
+    rows = session.execute(_IDS, {"kinds": [one.kind for one in wanted], "names": [one.name for one in wanted]})
+    return {Topic(TopicKind(row.kind), row.name): row.id for row in rows}

@@ -57,13 +57,16 @@ class FrameHour(Base):
 
 
 class TopicHour(Base):
-    """Posts of a topic in an hour of a frame. An hour that is known and not here had none. Kept for two weeks."""
+    """Posts of a topic in an hour of a frame. An hour that is known and not here had none. Kept for two weeks.
+
+    No foreign keys: they would be looked up for every row, of which a round writes as many as there are topics.
+    """
 
     __tablename__ = "topic_hours"
     __table_args__ = (Index(None, "hour"),)
 
-    topic_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("topics.id", ondelete="CASCADE"), primary_key=True)
-    frame_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("topic_frames.id", ondelete="CASCADE"), primary_key=True)
+    topic_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    frame_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     hour: Mapped[datetime] = mapped_column(primary_key=True)
     posts: Mapped[int]
     authors: Mapped[int]  # distinct

@@ -10,6 +10,7 @@ from huntaze.pipelines.trends.buckets import CONTEXT_H, tally
 from huntaze.pipelines.trends.detector import Detector
 from huntaze.pipelines.trends.evidence import gather
 from huntaze.pipelines.trends.rounds import score_round
+from huntaze.pipelines.trends.topics import TopicKind
 from huntaze.tasks.context import JobContext
 from huntaze.tasks.registry import job
 
@@ -42,16 +43,14 @@ def _round(ctx: JobContext, frame: DueFrame, first: int, until: int) -> Counter[
     """One frame, some hours: load, score, store in one commit."""
     with ctx.sessions() as session:
         posts = trend_store.load_posts(session, frame, first - CONTEXT_H, until)
-        followed = trend_store.load_followed(session, frame)
-        remembered = trend_store.load_frame(session, frame, first)
-    counted = tally(posts, first, until, followed)
-    with ctx.sessions() as session:
-        kept = trend_store.load_states(session, frame, counted.active())
+        remembered, kept = trend_store.load_memory(session, frame, first)
         living = trend_lives.open_trends(session)
+    counted = tally(posts, first, until, frozenset(one.name for one in kept if one.kind == TopicKind.PHRASE))
     done = score_round(_DETECTOR, counted, remembered, kept)
     evidence = gather(posts, living.keys() | {alarm.topic for alarm in done.alarms})
     with ctx.sessions.begin() as session:
-        ids = trend_store.save_round(session, frame, (first, until), counted.sample, done)
+        trend_store.save_round(session, frame, (first, until), counted.sample, done, kept)
+        ids = trend_store.topic_ids(session, {alarm.topic for alarm in done.alarms})
         begun = trend_lives.begin(session, frame, done.alarms, ids, _DETECTOR.threshold)
         trend_lives.show(session, living | begun, evidence)
     return Counter(hours=len(counted.known), topics=len(done.states), alarms=len(done.alarms))

@@ -66,10 +66,14 @@ class Tally:
 
     def add(self, post: Sighting, topics: Iterable[Topic]) -> None:
         """Counts a post."""
-        hour, author = hour_of(post.created_at), post.author or b""
+        hour = hour_of(post.created_at)
         self.sample[hour] += 1
         for topic in topics:
-            self._authors[topic][hour][author] += 1
+            self.count(topic, hour, [post.author or b""])
+
+    def count(self, topic: Topic, hour: int, authors: Iterable[bytes]) -> None:
+        """Counts posts of a topic, one an author named; the sample is not touched."""
+        self._authors[topic][hour].update(authors)
 
     @property
     def hours(self) -> range:

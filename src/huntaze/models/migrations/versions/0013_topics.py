@@ -76,8 +76,6 @@ def _topic_tables() -> None:
         sa.Column("authors", sa.Integer(), nullable=False),
         sa.Column("value", sa.REAL(), nullable=False),
         sa.Column("strength", sa.REAL(), nullable=False),
-        _of_frame("topic_hours"),
-        _of_topic("topic_hours"),
         sa.PrimaryKeyConstraint("topic_id", "frame_id", "hour", name=op.f("pk_topic_hours")),
     )
     op.create_index(op.f("ix_topic_hours_hour"), "topic_hours", ["hour"], unique=False)
