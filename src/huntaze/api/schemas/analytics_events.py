@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -14,14 +14,14 @@ MOST_EVENTS = 5000
 _ID = "01980a60-11c2-7b3e-8a44-6f0d2c9e5b17"
 _ERASURE = "01980a61-5b17-7d3e-9a44-0f0d2c9e5b17"
 _JOB = "01980a52-03c9-7a45-9f0e-8be1c6f2d7b4"
-_VIEW = {
+_VIEW: dict[str, Any] = {
     "id": _ID,
     "metric": "content.views",
     "occurred_at": "2026-11-02T10:30:00Z",
     "label": "beach",
     "person": "fan-7",
 }
-_ANSWER = {"id": "01980a60-11c3-7b3e-8a44-6f0d2c9e5b17", "metric": "messages.response", "value": 41_000}
+_ANSWER: dict[str, Any] = {"id": "01980a60-11c3-7b3e-8a44-6f0d2c9e5b17", "metric": "messages.response", "value": 41_000}
 
 Person = Annotated[
     str,
