@@ -62,6 +62,6 @@ def test_a_redis_that_is_back_is_used_again(shared: NewShared, redis_settings: R
     state = shared(pause_s=0.05)
     cache = RedisCache(state)
     cache.put("k", "{}", 60)
-    state._paused_until = time.monotonic() + 0.05  # as after a failure
+    state._pause("as after a failure")
     assert cache.get("k") is None
     until(lambda: cache.get("k") == "{}", "the pause to end")

@@ -35,7 +35,7 @@ class SharedState:
         self._url, self._pause_s = settings.url.get_secret_value(), pause_s
         self._quick, self._waiting = self._client(ANSWER_S), self._client(BLOCK_S + 1.0)
         self._lock = threading.Lock()
-        self._paused_until = 0.0  # monotonic time
+        self._known_away, self._paused_until = False, 0.0  # monotonic time
 
     def _client(self, timeout_s: float) -> redis.Redis:
         return redis.Redis.from_url(
@@ -58,24 +58,30 @@ class SharedState:
         try:
             answer = question(self._waiting if blocking else self._quick)
         except redis.RedisError as error:
-            with self._lock:
-                self._paused_until = time.monotonic() + self._pause_s
-            # Only the kind: the message of a failed connection names the host.
-            _log.warning("shared AI state unavailable", error=type(error).__name__, pause_s=self._pause_s)
+            self._pause(type(error).__name__)
             raise SharedStateAway from error
-        if self._paused_until:
-            self._paused_until = 0.0
+        if self._known_away:
+            self._known_away, self._paused_until = False, 0.0
+            _log.info("shared AI state is back")
         return answer
 
     def _pass(self) -> None:
         """Raises SharedStateAway during a pause. Who comes first after it lengthens it for the others, and tries."""
-        if not self._paused_until:
+        if not self._known_away:
             return
         with self._lock:
             now = time.monotonic()
             if now < self._paused_until:
                 raise SharedStateAway
             self._paused_until = now + self._pause_s
+
+    def _pause(self, error: str) -> None:
+        with self._lock:
+            known, now = self._known_away, time.monotonic()
+            self._known_away, self._paused_until = True, now + self._pause_s
+        if not known:  # told once, however many have asked at once or will ask
+            # Only the kind of the error: the message of a failed connection names the host.
+            _log.warning("shared AI state is away: going on without", error=error)
 
     def close(self) -> None:
         self._quick.close()

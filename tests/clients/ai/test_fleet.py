@@ -1,0 +1,81 @@
+"""Two processes of a fleet, each with a gateway of its own, over the same Redis."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from huntaze.clients.ai.breaker import RedisBreaker
+from huntaze.clients.ai.cache import RedisCache
+from huntaze.clients.ai.flight import RedisFlight
+from huntaze.clients.ai.gateway import Gateway
+from huntaze.clients.ai.memory_wire import MemoryWire
+from huntaze.clients.ai.shaping import RedisShaper
+from huntaze.clients.ai.shared_state import SharedState
+from huntaze.clients.ai.twins import MemoryBudget
+from huntaze.models.base import new_id
+from huntaze.pipelines.ai.calls import Caller, ChatRequest
+from huntaze.pipelines.ai.deployments import Deployment, Routes
+from tests.clients.ai.conftest import NewShared
+
+ASK = ChatRequest("generate", "What shall I answer?", max_tokens=50)
+MODEL = Deployment(
+    name="d",
+    model="sandbox-text",
+    base_url="http://h",
+    input_micro_usd_per_million=1_000_000,
+    output_micro_usd_per_million=4_000_000,
+    requests_per_minute=6000,
+    concurrent=50,
+)
+
+
+@pytest.fixture
+def wire() -> MemoryWire:
+    return MemoryWire()
+
+
+@pytest.fixture
+def fleet(shared: NewShared, wire: MemoryWire) -> Iterator[list[Gateway]]:
+    states = [shared(), shared()]
+    flights = [RedisFlight(state) for state in states]
+    yield [gateway(state, flight, wire) for state, flight in zip(states, flights, strict=True)]
+    for one in flights:
+        one.close()
+
+
+def gateway(state: SharedState, flight: RedisFlight, wire: MemoryWire) -> Gateway:
+    routes = Routes({"d": MODEL}, {"generate": "d"})
+    breaker, shaper = RedisBreaker(state), RedisShaper(state, routes.deployments)
+    return Gateway(routes, wire, MemoryBudget(), cache=RedisCache(state), flight=flight, breaker=breaker, shaper=shaper)
+
+
+def test_equal_questions_at_once_are_one_call(fleet: list[Gateway], wire: MemoryWire) -> None:
+    """The answer comes while others are still between looking for it and asking: they must not ask again."""
+    start, caller = threading.Barrier(100), Caller(new_id())
+
+    def ask(number: int) -> str:
+        start.wait()
+        return fleet[number % len(fleet)].complete(ASK, caller).text
+
+    with ThreadPoolExecutor(100) as pool:
+        assert len(set(pool.map(ask, range(100)))) == 1
+    assert len(wire.asked) == 1
+
+
+def test_a_creators_answers_are_his_own(fleet: list[Gateway], wire: MemoryWire) -> None:
+    here, there = fleet
+    here.complete(ASK, one := Caller(new_id()))
+    assert there.complete(ASK, one).cache_hit
+    assert not any(there.complete(ASK, other).cache_hit for other in (Caller(new_id()), Caller(None)))
+    assert len(wire.asked) == 3
+
+
+def test_without_redis_everybody_is_answered(shared: NewShared, dead_url: str, wire: MemoryWire) -> None:
+    state = shared(dead_url)
+    alone = gateway(state, RedisFlight(state), wire)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: alone.complete(ASK, Caller(None)), range(60)))
+    assert len({answer.text for answer in answers}) == 1
+    assert 1 <= len(wire.asked) <= 60
