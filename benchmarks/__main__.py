@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Callable
 
-from benchmarks import ai, analytics, api, demo, engine, video
+from benchmarks import ai, ai_budget, analytics, api, demo, engine, video
 from benchmarks.rig.report import Options, Report, merged
 
 ALL: dict[str, Callable[[Options], Report]] = {
@@ -13,6 +13,7 @@ ALL: dict[str, Callable[[Options], Report]] = {
     "engine": engine.run,
     "video": video.run,
     "ai": ai.run,
+    "ai_budget": ai_budget.run,
     "analytics": analytics.run,
 }
 
