@@ -74,10 +74,12 @@ def _analyze(rig: Rig) -> None:
 
 @dataclass(frozen=True)
 class Billed:
-    """seconds: from the first claim to the last commit. rss_mb: the most that any of the processes held."""
+    """seconds: from the first claim to the last commit. cpu_s: of all processes, PostgreSQL's not among them. rss_mb:
+    the most that any of the processes held."""
 
     invoices: int
     seconds: float
+    cpu_s: float
     rss_mb: float
 
 
@@ -101,7 +103,8 @@ def bill(rig: Rig, workers: int) -> Billed:
     seconds = time.perf_counter() - begun
     for process in processes:
         process.join()
-    return Billed(sum(one for one, _ in made), seconds, max(rss for _, rss in made))
+    invoices, cpu_s, rss_mb = zip(*made, strict=True)
+    return Billed(sum(invoices), seconds, sum(cpu_s), max(rss_mb))
 
 
 def _work(url: str, start: object, told: object) -> None:
@@ -110,12 +113,12 @@ def _work(url: str, start: object, told: object) -> None:
     with sessions() as session:
         session.execute(text("SELECT 1"))
     start.wait(60)  # type: ignore[attr-defined]
-    invoices, claimed = 0, 1
+    invoices, claimed, begun = 0, 1, time.process_time()
     while claimed:
         with sessions.begin() as session:
             billed = billing_run.bill_batch(session, SLOT, RunPolicy())
         claimed, invoices = billed.claimed, invoices + len(billed.numbers)
-    told.put((invoices, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))  # type: ignore[attr-defined]
+    told.put((invoices, time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))  # type: ignore[attr-defined]
     engine.dispose()
 
 

@@ -1,14 +1,18 @@
 """Tiers grow with the quantity, in whatever way they are read; terms survive JSON."""
 
+import json
+import re
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from huntaze.pipelines.billing.errors import BillingError
+from huntaze.pipelines.billing.money import round_half_away, to_major
 from huntaze.pipelines.billing.pricing import Flat, Mode, Package, Percentage, PerUnit, Terms, Tier, Tiered, cost
 from huntaze.pipelines.billing.terms import terms_from_json, terms_to_json
 
@@ -108,3 +112,14 @@ def test_tiers_that_leave_a_gap_or_an_end_are_refused(ends: list[int | None]) ->
 def test_terms_that_cannot_be_read_name_the_field(document: dict[str, object], field: str) -> None:
     with pytest.raises(BillingError, match=rf"billing\.bad_terms: {field}: "):
         terms_from_json(document)
+
+
+def test_the_examples_of_the_documentation_cost_what_it_says() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "billing.md").read_text()
+    rows = re.findall(r"^\| `(\w+)`(?:, `graduated`)? \| `({.*})`.* \| .*?([\d.]+) \|$", page, re.MULTILINE)
+    assert [kind for kind, _, _ in rows] == ["flat", "per_unit", "tiered", "package", "percentage"]
+    for kind, terms, told in rows:
+        exact = cost(terms_from_json({"kind": kind, **json.loads(terms)}), 250, events=1)
+        assert to_major(round_half_away(exact), "EUR") == Decimal(told), kind
+    graduated = json.loads(rows[2][1])
+    assert cost(terms_from_json({"kind": "tiered", **graduated, "mode": "volume"}), 250) == 3000
