@@ -167,7 +167,8 @@ def save_round(
 
 
 def _stage(session: Session, done: Round, known: Container[Topic]) -> None:
-    when = {hour: moment_of(hour).isoformat() for hour in {one.hour for one in (*done.scored, *done.states.values())}}
+    hours_of = {one.hour for one in done.scored} | {one.hour for one in done.states.values()}
+    when = {hour: moment_of(hour).isoformat() for hour in hours_of}
     keys = {topic: f"{topic.kind}\t{topic.name.translate(_ESCAPES)}" for topic in done.states}
     session.execute(_STAGE_HOURS)
     session.execute(_STAGE_STATES)

@@ -1,5 +1,6 @@
 """The life of a trend, read off its hourly values: emerging, peaking, fading, over."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -88,4 +89,4 @@ def confidence(deviations: float, posts: int, authors: int) -> float:
 
 def rank(strength: float, hours_since_peak: float) -> float:
     """What lists are ordered by: strength at its peak, halved every `HALF_LIFE_H` since."""
-    return strength * 0.5 ** (max(0.0, hours_since_peak) / HALF_LIFE_H)
+    return strength * math.exp2(-max(0.0, hours_since_peak) / HALF_LIFE_H)
