@@ -57,6 +57,8 @@ def _run(rig: Rig, report: Report, sizes: Sizes) -> None:
         report.note(f"{workers} workers: {rate:,.0f} invoices/s")
         name = f"{workers} worker{'s' if workers > 1 else ''}"
         report.add(f"invoices_{workers}_per_s", rate, "/s", f"invoices of two lines, {name}", "1,000 on 2 cores")
+        cpu_ms = 1000 * billed.cpu_s / billed.invoices
+        report.add(f"cpu_{workers}_ms", cpu_ms, "ms", f"CPU of the workers an invoice, {name}")
     with rig.sessions() as session:
         report.add(
             "differences", len(billing_audit.differences(session)), "", "the audit's differences after that", "0"
