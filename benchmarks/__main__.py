@@ -4,13 +4,14 @@ import argparse
 import json
 from collections.abc import Callable
 
-from benchmarks import ai, ai_budget, analytics, api, billing, demo, engine, video
+from benchmarks import ai, ai_budget, analytics, api, billing, demo, engine, trends, video
 from benchmarks.rig.report import Options, Report, merged
 
 ALL: dict[str, Callable[[Options], Report]] = {
     "demo": demo.run,
     "api": api.run,
     "engine": engine.run,
+    "trends": trends.run,
     "video": video.run,
     "ai": ai.run,
     "ai_budget": ai_budget.run,
