@@ -1,8 +1,7 @@
 """The handlers of billing and payments, called as plain functions: real ledger, the embedded gateway."""
 
-import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -12,11 +11,15 @@ from sqlalchemy import select, text
 from huntaze.clients.build import Clients
 from huntaze.clients.object_store import MemoryObjectStore
 from huntaze.clients.payments.embedded import EmbeddedGateway
-from huntaze.models import billing_credit, job_claim, job_dispatch, job_enqueue, payment_inbox
+from huntaze.models import billing_credit, billing_store, job_claim, job_dispatch, job_enqueue, payment_inbox
+from huntaze.models.ai_usage import UsageLog
 from huntaze.models.base import new_id
 from huntaze.models.billing_invoices import Receivable
 from huntaze.models.billing_ledger import BillingAudit as Audit
+from huntaze.models.billing_meters import AI_COST, STORAGE, VIDEOS
 from huntaze.models.billing_payments import InboxMessage, PaymentAttempt
+from huntaze.models.billing_plans import Plan
+from huntaze.models.billing_store import NewPrice
 from huntaze.models.billing_subscriptions import UsageRecord
 from huntaze.models.content import Content, ContentTask
 from huntaze.models.database import Sessions
@@ -35,6 +38,7 @@ from huntaze.models.job_dispatch import Turns
 from huntaze.models.job_kinds import KINDS
 from huntaze.models.jobs import Job, JobState
 from huntaze.models.users import User
+from huntaze.pipelines.billing.pricing import PerUnit
 from huntaze.pipelines.errors import Permanent, Transient
 from huntaze.settings import Settings
 from huntaze.tasks import billing, payments
@@ -172,6 +176,21 @@ def test_a_process_that_dies_after_the_call_charges_once(
     assert (attempts(sessions), list(gateway.moved.values())) == ([(1, "succeeded")], [2000])
 
 
+def test_a_gateway_that_refuses_us_is_left_alone(
+    sessions: Sessions, creator: User, claim: Claim, gateway: EmbeddedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = charging(sessions, creator, "ok")
+
+    def refuse(*_: object) -> None:
+        raise Permanent("payments.refused", "The key is wrong.")
+
+    monkeypatch.setattr(gateway, "charge", refuse)
+    with pytest.raises(Permanent, match=r"payments\.refused"):
+        payments.charge_invoice(claim(args), args)
+    assert owed(sessions).next_attempt_at == START + payments.REFUSED_FOR
+    assert attempts(sessions) == [(1, "started")]
+
+
 def test_a_decline_waits_for_the_schedule(sessions: Sessions, creator: User, claim: Claim) -> None:
     args = charging(sessions, creator, "1*decline;ok")
     payments.charge_invoice(claim(args), args)
@@ -240,21 +259,31 @@ def test_books_that_differ_fail_the_job_and_are_kept(sessions: Sessions, creator
 
 
 def test_meters_count_each_thing_once(sessions: Sessions, creator: User, claim: Claim) -> None:
-    row = subscribe(sessions, creator)
+    with sessions.begin() as session:
+        prices = [NewPrice(meter, meter, PerUnit(Decimal(1)), meter=meter) for meter in (VIDEOS, AI_COST, STORAGE)]
+        plan = Plan(id=new_id(), code="metered", name="Metered", currency="EUR", interval="month")
+        billing_store.create_plan(session, plan, prices)
+    row = subscribe(sessions, creator, plan_id=plan.id)
     common = {"creator_id": creator.id, "kind": "video", "name": "x", "content_type": "video/mp4"}
     with sessions.begin() as session:
-        content = Content(id=new_id(), object_key=str(uuid.uuid4()), size=1, **common)
+        content = Content(id=new_id(), object_key="x", size=5 * 10**8, created_at=day(2025, 2, 1), **common)
         session.add(content)
         session.flush()
         for status, at in (("succeeded", day(2025, 2, 3)), ("succeeded", day(2025, 1, 1)), ("queued", day(2025, 2, 3))):
             task = ContentTask(id=new_id(), creator_id=creator.id, content_id=content.id, status=status, updated_at=at)
             task.analysis = {"summary": "x"}
             session.add(task)
+        called = {"month": date(2025, 2, 1), "role": "vision", "deployment": "x", "bound_micro_usd": 99}
+        ended = {"cost_micro_usd": 42, "outcome": "ok", "settled_at": day(2025, 2, 3)}
+        for sandbox in (False, True):
+            one = UsageLog(request_id=new_id(), creator_id=creator.id, sandbox=sandbox, **called, **ended)
+            session.add(one)
+    args = BillingMeter(slot=day(2025, 2, 3, 12))
     for expected in (1, 0):
-        args = BillingMeter(slot=day(2025, 2, 3, 12))
         ctx = claim(args)
         billing.count_usage(ctx, args)
-        assert result(ctx)["videos"] == expected
+        assert result(ctx) == dict.fromkeys((VIDEOS, AI_COST, STORAGE), expected)
     with sessions() as session:
-        (unit,) = session.scalars(select(UsageRecord))
-    assert (unit.subscription_id, unit.meter, unit.quantity) == (row.id, "videos", Decimal(1))
+        units = session.execute(select(UsageRecord.meter, UsageRecord.quantity)).all()
+        assert set(session.scalars(select(UsageRecord.subscription_id))) == {row.id}
+    assert dict(map(tuple, units)) == {VIDEOS: 1, AI_COST: 42, STORAGE: Decimal("0.5")}

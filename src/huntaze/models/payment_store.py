@@ -108,6 +108,13 @@ def _charge(attempt: PaymentAttempt) -> Charge:
     )
 
 
+def postpone(session: Session, invoice_id: uuid.UUID, until: datetime) -> None:
+    """Asks no sooner than `until`: the gateway refuses us, which no haste mends."""
+    owed = lock(session, invoice_id)
+    if owed.next_attempt_at is not None:
+        owed.next_attempt_at = max(until, owed.next_attempt_at)
+
+
 def settle(session: Session, invoice_id: uuid.UUID, number: int, outcome: Outcome, at: datetime) -> str:
     """Writes down what came of an attempt, told by the call or by a notice; returns what was made of it, in a word."""
     owed = lock(session, invoice_id)

@@ -1,14 +1,18 @@
 """Money: charges, refunds, and what gateways tell by themselves. The row is committed before the gateway is called."""
 
+from datetime import datetime, timedelta
+
 from huntaze.clients.payments.gateway import PaymentMethod
 from huntaze.clients.payments.stripe_events import notice_of
 from huntaze.models import billing_credit, payment_inbox, payment_store
 from huntaze.models.job_args import PaymentCharge, PaymentNotice, PaymentRefund
-from huntaze.pipelines.errors import Transient
-from huntaze.pipelines.payments.outcomes import RequiresAction, Unknown
+from huntaze.models.payment_store import Charge
+from huntaze.pipelines.errors import Permanent, Transient
+from huntaze.pipelines.payments.outcomes import Outcome, RequiresAction, Unknown
 from huntaze.tasks.context import JobContext
 from huntaze.tasks.registry import job
 
+REFUSED_FOR = timedelta(hours=1)
 _READERS = {"stripe": notice_of}
 
 
@@ -20,15 +24,7 @@ def charge_invoice(ctx: JobContext, args: PaymentCharge) -> None:
         charge = payment_store.begin(session, args.invoice_id, gateway.name, args.slot)
     if charge is None:
         return
-    with ctx.stage("gateway"):
-        outcome = gateway.charge(
-            charge.invoice_id,
-            charge.number,
-            charge.amount_minor,
-            charge.currency,
-            PaymentMethod(charge.method, charge.customer),
-            charge.idempotency_key,
-        )
+    outcome = _ask(ctx, charge, args.slot)
     if isinstance(outcome, Unknown):
         with ctx.sessions.begin() as session:
             payment_store.settle(session, charge.invoice_id, charge.number, outcome, args.slot)
@@ -36,6 +32,20 @@ def charge_invoice(ctx: JobContext, args: PaymentCharge) -> None:
     with ctx.finish() as finish:
         made = payment_store.settle(finish.session, charge.invoice_id, charge.number, outcome, args.slot)
         finish.result.update(attempt=charge.number, outcome=made)
+
+
+def _ask(ctx: JobContext, charge: Charge, slot: datetime) -> Outcome:
+    """The call. A gateway that refuses us as a whole is left alone for a while; the job fails, for operators to see."""
+    method = PaymentMethod(charge.method, charge.customer)
+    try:
+        with ctx.stage("gateway"):
+            return ctx.clients.payments.charge(
+                charge.invoice_id, charge.number, charge.amount_minor, charge.currency, method, charge.idempotency_key
+            )
+    except Permanent:
+        with ctx.sessions.begin() as session:
+            payment_store.postpone(session, charge.invoice_id, slot + REFUSED_FOR)
+        raise
 
 
 @job(PaymentRefund)
