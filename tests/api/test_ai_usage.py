@@ -55,4 +55,5 @@ def test_the_budget_is_scraped(connect: Connect, creator: User, sessions: Sessio
     assert 'huntaze_ai_budget_reserved_dollars{scope="total"} 0.5' in figures
     assert 'huntaze_ai_budget_share{scope="total"} 0.25' in figures
     assert "huntaze_ai_calls_open 1.0" in figures
+    assert "huntaze_ai_calls_refused 0.0" in figures
     assert "creator:" not in figures

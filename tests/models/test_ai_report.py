@@ -14,6 +14,7 @@ from huntaze.models.database import Sessions
 from huntaze.models.users import User
 from huntaze.pipelines.ai.budget import Scope
 from huntaze.pipelines.ai.calls import Ask, Used
+from huntaze.pipelines.ai.errors import BudgetExhausted
 from tests.models.ai_calls import called
 
 
@@ -78,12 +79,14 @@ def test_gauges_name_no_creator(sessions: Sessions, creator: User) -> None:
     assert [(one.scope, one.limit_micro_usd, one.settled_micro_usd) for one in empty.scopes] == [
         ("total", 1_000_000_000, 0)
     ]
-    assert (empty.open, empty.overdue_s) == (0, 0)
+    assert (empty.open, empty.overdue_s, empty.refused) == (0, 0, 0)
     called(sessions, None, creator.id, bound=7)
+    with pytest.raises(BudgetExhausted):
+        called(sessions, None, bound=10**10)
     with sessions.begin() as session:
         session.execute(text("UPDATE usage_logs SET lease_until = now() - interval '90 s'"))
     with sessions() as session:
         found = ai_report.gauges(session)
     assert [(one.scope, one.reserved_micro_usd) for one in found.scopes] == [("role:vision", 7), ("total", 7)]
-    assert found.open == 1
+    assert (found.open, found.refused) == (1, 1)
     assert 90 <= found.overdue_s < 150

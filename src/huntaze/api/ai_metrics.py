@@ -53,4 +53,7 @@ def _families(found: Gauges) -> tuple[Metric, ...]:
         "Since the oldest lease of a call ran out: does the sweep run?",
         found.overdue_s,
     )
-    return limit, spent, reserved, share, calls, overdue
+    refused = GaugeMetricFamily(
+        "huntaze_ai_calls_refused", "Calls that the budget refused in the last five minutes", found.refused
+    )
+    return limit, spent, reserved, share, calls, overdue, refused

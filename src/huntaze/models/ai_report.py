@@ -138,11 +138,13 @@ class Gauge:
 
 @dataclass(frozen=True)
 class Gauges:
-    """`open`: calls under way; `overdue_s`: seconds since the oldest lease of one ran out, 0 where none did."""
+    """`open`: calls under way; `overdue_s`: seconds since the oldest lease of one ran out, 0 where none did;
+    `refused`: calls that the budget refused in the last five minutes."""
 
     scopes: Sequence[Gauge]
     open: int
     overdue_s: float
+    refused: int
 
 
 _GAUGES = text(f"""
@@ -152,7 +154,9 @@ _GAUGES = text(f"""
     WHERE scope NOT LIKE 'creator:%' ORDER BY scope
 """)  # noqa: S608 - of constants
 _OPEN = text("""
-    SELECT count(*), greatest(extract(epoch FROM clock_timestamp() - min(lease_until)), 0)::float8
+    SELECT count(*), greatest(extract(epoch FROM clock_timestamp() - min(lease_until)), 0)::float8,
+           (SELECT count(*) FROM usage_logs
+            WHERE outcome = 'budget' AND created_at > clock_timestamp() - interval '5 minutes')
     FROM usage_logs WHERE settled_at IS NULL
 """)
 
