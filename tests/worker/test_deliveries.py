@@ -1,6 +1,7 @@
 """From an event to an endpoint's answer, through the real ledger: order, retries, throttles, ends."""
 
 import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from huntaze.models import (
     job_dispatch,
     job_enqueue,
     job_store,
+    node_store,
     webhook_deliveries,
     webhook_log,
     webhook_store,
@@ -28,8 +30,9 @@ from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.events import Event
 from huntaze.models.job_args import EventsPlace, WebhooksReplay
-from huntaze.models.job_dispatch import Turns
+from huntaze.models.job_dispatch import Hint, Turns
 from huntaze.models.jobs import Job, JobState
+from huntaze.models.node_store import Worker
 from huntaze.models.users import User
 from huntaze.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookSecret
 from huntaze.pipelines.errors import Permanent
@@ -38,7 +41,9 @@ from huntaze.pipelines.webhooks.schedule import ATTEMPTS, DELAYS_S
 from huntaze.pipelines.webhooks.signing import Keyring, verify
 from huntaze.pipelines.webhooks.targets import Target, TargetPolicy
 from huntaze.worker.base import run_job
+from huntaze.worker.dispatcher import Dispatcher
 from huntaze.worker.runtime import Runtime
+from tests.waiting import until
 from tests.worker.conftest import KNOWN, NODE
 
 KEYS = Keyring(b"the key of these tests, of 32 bytes or more")
@@ -519,3 +524,25 @@ def test_sql_and_python_agree_on_what_is_wanted(bench: Bench, patterns: list[str
     assert bool(bench.states()) is wants(patterns, type)
     with bench.sessions.begin() as session:
         session.execute(text("TRUNCATE jobs, events, webhook_endpoints CASCADE"))
+
+
+def test_the_dispatcher_fans_out_live(bench: Bench) -> None:
+    """From the commit of an event to the hint of its delivery, in one loop of the real dispatcher."""
+    bench.endpoint()
+    with bench.sessions.begin() as session:
+        node_store.beat(session, "node", "worker", Worker(["default"], 3, {"webhooks.deliver": 1}))
+    sent: list[Hint] = []
+    given = bench.runtime.settings
+    dispatcher = Dispatcher(bench.sessions, sent.extend, given.worker, given.database.libpq_url)
+    stop = threading.Event()
+    thread = threading.Thread(target=dispatcher.run, args=(stop,))
+    thread.start()
+    try:
+        bench.emit("v.one")
+        until(lambda: [hint.kind for hint in sent] == ["webhooks.deliver"], "the hint of a delivery")
+    finally:
+        stop.set()
+        thread.join(10)
+    for hint in sent:
+        run_job(bench.runtime, NODE, hint.kind, hint.job_id)
+    assert bench.told == [("a.example", "v.one")]
