@@ -8,7 +8,8 @@ here commits.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
+from typing import Any
 
 import psycopg
 from sqlalchemy import TextClause, text
@@ -45,6 +46,7 @@ _COLUMNS = {
     "label": "text",
     "revision": "int4",
 }
+_BUCKET = list(_COLUMNS).index("bucket")
 _STAGE = text(f"""
     CREATE TEMPORARY TABLE IF NOT EXISTS analytics_stage ({", ".join(f"{n} {t}" for n, t in _COLUMNS.items())})
     ON COMMIT DELETE ROWS
@@ -118,10 +120,10 @@ def load(session: Session, creator_id: uuid.UUID, facts: Sequence[Fact]) -> Load
     """
     if not facts:
         return Loaded(0, 0, 0)
-    analytics_partitions.ensure(session, {_day(fact) for fact in facts})
+    rows = [_row(fact) for fact in facts]
+    analytics_partitions.ensure(session, {bucket.date() for bucket in {row[_BUCKET] for row in rows}})
     staged = len(facts) >= _BY_COPY
     given: dict[str, object] = {"creator_id": creator_id}
-    rows = [_row(fact) for fact in facts]
     if staged:
         _copy(session, rows)
     else:
@@ -169,11 +171,7 @@ def _changed(session: Session, statement: TextClause, given: dict[str, object]) 
     return count
 
 
-def _day(fact: Fact) -> date:
-    return bucket_of(fact.occurred_at).date()
-
-
-def _row(fact: Fact) -> tuple[object, ...]:
+def _row(fact: Fact) -> tuple[Any, ...]:
     """In the order of `_COLUMNS`."""
     bucket = bucket_of(fact.occurred_at)
     return (
@@ -188,7 +186,7 @@ def _row(fact: Fact) -> tuple[object, ...]:
     )
 
 
-def _copy(session: Session, rows: Sequence[tuple[object, ...]]) -> None:
+def _copy(session: Session, rows: Sequence[tuple[Any, ...]]) -> None:
     session.execute(_STAGE)
     session.execute(_EMPTY)  # of an earlier load in the same transaction
     driver = session.connection().connection.driver_connection

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Response
 
@@ -38,10 +38,13 @@ def take_events(sent: SentEvents, services: ServicesOf, caller: Writer) -> Event
     kept: the figures of their day are counted anew."""
     events = read_events(sent)
     _refuse([_unsuited(place, event) for place, event in enumerate(events)])
+    facts = [_fact(event) for event in events]
+    times = [fact.occurred_at for fact in facts]
     with services.sessions.begin() as session:
         first, now = analytics_facts.bounds(session, services.settings.retention.facts_months)
-        _refuse([_untimely(place, event, first, now + AHEAD) for place, event in enumerate(events)])
-        loaded = analytics_facts.load(session, caller.creator_id, [_fact(event) for event in events])
+        if min(times) < first or max(times) > now + AHEAD:
+            _refuse([_untimely(place, at, first, now + AHEAD) for place, at in enumerate(times)])
+        loaded = analytics_facts.load(session, caller.creator_id, facts)
     return EventsTaken(accepted=loaded.accepted, repeated=loaded.repeated, replaced=loaded.replaced)
 
 
@@ -50,7 +53,7 @@ def _fact(event: EventBody) -> Fact:
     return Fact(
         event_id=event.id,
         metric=event.metric,
-        occurred_at=event.occurred_at,
+        occurred_at=event.occurred_at.astimezone(UTC),
         value=event.value or 0,
         person=person_key(event.person or "") if counted else None,
         label=event.label or "",
@@ -63,8 +66,8 @@ def _unsuited(place: int, event: EventBody) -> FieldError | None:
     return None if wrong is None else FieldError(field=f"events[{place}].{wrong[0]}", message=wrong[1])
 
 
-def _untimely(place: int, event: EventBody, first: datetime, last: datetime) -> FieldError | None:
-    if first <= event.occurred_at <= last:
+def _untimely(place: int, at: datetime, first: datetime, last: datetime) -> FieldError | None:
+    if first <= at <= last:
         return None
     expected = f"Expected {first:%Y-%m-%dT%H:%MZ} to now: raw facts are kept no longer"
     return FieldError(field=f"events[{place}].occurred_at", message=expected)

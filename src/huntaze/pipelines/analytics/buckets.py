@@ -15,7 +15,8 @@ _DAY = timedelta(days=1)
 
 def bucket_of(moment: datetime) -> datetime:
     """The start of the bucket, in UTC, that holds an aware moment."""
-    return moment.astimezone(UTC) - (moment - _EPOCH) % BUCKET
+    moment = moment.astimezone(UTC)
+    return moment - (moment - _EPOCH) % BUCKET
 
 
 def day_of(moment: datetime, zone: ZoneInfo) -> date:
