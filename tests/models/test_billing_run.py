@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from huntaze.models import billing_books, billing_run, billing_store, billing_usage
 from huntaze.models.billing_invoices import Invoice, InvoiceLine, Receivable
-from huntaze.models.billing_plans import Coupon, TaxRate
+from huntaze.models.billing_plans import Coupon, PlanPrice, TaxRate
 from huntaze.models.billing_run import RunPolicy
 from huntaze.models.billing_subscriptions import Subscription
 from huntaze.models.billing_usage import Metered
@@ -98,14 +98,25 @@ def test_usage_is_billed_in_arrears_and_what_is_late_with_the_next(sessions: Ses
     assert lines_of(sessions, march) == [("Pro", 2000), ("Videos", 50)]
 
 
-def test_one_plan_that_cannot_be_read_stops_nobody_else(sessions: Sessions, creator: User) -> None:
-    broken, sound = subscribe(sessions, creator), subscribe(sessions, creator)
+def test_what_cannot_be_read_stops_nobody_else(sessions: Sessions, creator: User) -> None:
+    zone, terms, sound = (subscribe(sessions, creator) for _ in range(3))
     with sessions.begin() as session:
-        billing_usage.record(session, [Metered(broken.id, "videos", Decimal(1), day(2025, 1, 1), "v1")])
-        session.execute(update(Subscription).filter_by(id=broken.id).values(time_zone="Mars/Olympus"))
-    assert run(sessions, START).held == (broken.id,)
+        billing_usage.record(session, [Metered(zone.id, "videos", Decimal(1), day(2025, 1, 1), "v1")])
+        session.execute(update(Subscription).filter_by(id=zone.id).values(time_zone="Mars/Olympus"))
+        session.execute(update(PlanPrice).filter_by(plan_id=terms.plan_id).values(terms={"kind": "barter"}))
+    assert set(run(sessions, START).held) == {zone.id, terms.id}
     assert [one.subscription_id for one in invoices(sessions)] == [sound.id]
-    assert reread(sessions, broken).held_code == "billing.unknown_zone"
+    assert reread(sessions, zone).held_code == "billing.unknown_zone"
+    assert reread(sessions, terms).held_code == "billing.bad_terms"
+
+
+def test_what_fails_while_it_is_drafted_gives_its_usage_back(sessions: Sessions, creator: User) -> None:
+    row = subscribe(sessions, creator)
+    with sessions.begin() as session:
+        billing_usage.record(session, [Metered(row.id, "videos", Decimal(1), day(2025, 1, 1), "v1")])
+        crooked = {"kind": "tiered", "mode": "graduated", "tiers": [{"up_to": None, "unit_amount": "NaN", "flat": "0"}]}
+        session.execute(update(PlanPrice).filter_by(code="videos").values(terms=crooked))
+    assert run(sessions, START).held == (row.id,)
     with sessions() as session:
         assert session.scalar(text("SELECT count(*) FROM usage_records WHERE invoice_id IS NOT NULL")) == 0
 
@@ -168,13 +179,18 @@ def test_numbers_have_no_gaps_though_workers_crash(sessions: Sessions) -> None:
     assert len({one.subscription_id for one in found}) == 500
 
 
-def test_the_same_period_cannot_be_written_twice(sessions: Sessions, creator: User) -> None:
-    row = subscribe(sessions, creator)
+def test_the_same_period_cannot_be_written_twice_and_stops_nobody_else(sessions: Sessions, creator: User) -> None:
+    again, sound = subscribe(sessions, creator), subscribe(sessions, creator)
     run(sessions, START)
-    with sessions.begin() as session:
-        session.execute(update(Subscription).filter_by(id=row.id).values(next_billing_at=START))
-    with pytest.raises(IntegrityError, match="uq_invoices_subscription_id_period_start"):
-        run(sessions, START)
+    with sessions.begin() as session:  # as if somebody had set the clock back by hand
+        session.execute(update(Subscription).filter_by(id=again.id).values(next_billing_at=START))
+    billed = run(sessions, day(2025, 2, 28))
+    assert billed.held == (again.id,)
+    assert starts(invoices(sessions, again.id)) == ["2025-01-31"]
+    assert starts(invoices(sessions, sound.id)) == ["2025-01-31", "2025-02-28"]
+    held = reread(sessions, again)
+    assert held.held_code == "billing.cannot_bill"
+    assert "uq_invoices_subscription_id_period_start" in (held.held_message or "")
 
 
 def test_what_is_written_stays(sessions: Sessions, creator: User) -> None:

@@ -14,6 +14,7 @@ from huntaze.models.billing_plans import Coupon, Plan, PlanPrice, TaxRate
 from huntaze.models.billing_subscriptions import Subscription
 from huntaze.pipelines.billing import coupons, plans, tax
 from huntaze.pipelines.billing.coupons import DiscountRounding
+from huntaze.pipelines.billing.errors import BillingError
 from huntaze.pipelines.billing.invoice import Line
 from huntaze.pipelines.billing.periods import Cycle, Period, Unit
 from huntaze.pipelines.billing.proration import Proration
@@ -38,12 +39,30 @@ class Offer:
 
 def load_offers(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Offer]:
     """{plan id: the plan as the domain sees it}. Raises BillingError for terms that cannot be read."""
+    offers, broken = readable_offers(session, ids)
+    if broken:
+        raise next(iter(broken.values()))
+    return offers
+
+
+def readable_offers(
+    session: Session, ids: Collection[uuid.UUID]
+) -> tuple[dict[uuid.UUID, Offer], dict[uuid.UUID, BillingError]]:
+    """The plans that can be read, and what is wrong with the others."""
     rows = session.scalars(select(Plan).where(Plan.id.in_(ids))).all()
-    prices: dict[uuid.UUID, list[plans.Price]] = {row.id: [] for row in rows}
+    prices: dict[uuid.UUID, list[PlanPrice]] = {row.id: [] for row in rows}
     query = select(PlanPrice).where(PlanPrice.plan_id.in_(ids)).order_by(PlanPrice.position, PlanPrice.code)
     for price in session.scalars(query):
-        prices[price.plan_id].append(_price(price))
-    return {row.id: _offer(row, prices[row.id]) for row in rows}
+        prices[price.plan_id].append(price)
+    offers, broken = {}, {}
+    for row in rows:
+        try:
+            offers[row.id] = _offer(row, [_price(price) for price in prices[row.id]])
+        except BillingError as error:
+            broken[row.id] = error
+        except ValueError as error:
+            broken[row.id] = BillingError("billing.bad_terms", f"Plan {row.code}: {error}")
+    return offers, broken
 
 
 def _price(row: PlanPrice) -> plans.Price:

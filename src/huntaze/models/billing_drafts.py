@@ -13,6 +13,7 @@ from huntaze.models.billing_domain import Offer
 from huntaze.models.billing_issue import Drafted
 from huntaze.models.billing_subscriptions import Subscription
 from huntaze.pipelines.billing import coupons, plans, tax
+from huntaze.pipelines.billing.errors import BillingError
 from huntaze.pipelines.billing.invoice import Line, draft_invoice
 from huntaze.pipelines.billing.periods import Period
 
@@ -49,8 +50,18 @@ class Terms:
     credit: dict[Holder, int]
 
 
-def due_of(row: Subscription, offers: Mapping[uuid.UUID, Offer], slot: datetime, most: int) -> Due:
-    """The oldest period that is to be billed at `slot`. Raises Held if there are more than `most`."""
+def due_of(
+    row: Subscription,
+    offers: Mapping[uuid.UUID, Offer],
+    broken: Mapping[uuid.UUID, BillingError],
+    slot: datetime,
+    most: int,
+) -> Due:
+    """The oldest period that is to be billed at `slot`. Raises BillingError if its plan is one of the `broken`, Held if
+    there are more than `most` periods."""
+    for plan_id in (row.plan_id, row.billed_plan_id):
+        if plan_id in broken:
+            raise broken[plan_id]
     offer, start = offers[row.plan_id], row.next_billing_at
     assert start is not None
     billed = None if row.billed_plan_id is None else offers[row.billed_plan_id]

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, text
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -22,7 +23,7 @@ from huntaze.models.billing_subscriptions import Subscription, SubscriptionChang
 from huntaze.models.billing_usage import Share
 from huntaze.pipelines.errors import HuntazeError
 
-CANNOT_DRAFT = "billing.cannot_draft"
+CANNOT_BILL = "billing.cannot_bill"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,29 @@ def bill_batch(session: Session, slot: datetime, policy: RunPolicy) -> Billed:
         .with_for_update(skip_locked=True)
     )
     rows = session.scalars(query, execution_options={"populate_existing": True}).all()
-    return bill(session, rows, slot, policy) if rows else Billed()
+    if not rows:
+        return Billed()
+    try:
+        with session.begin_nested():
+            return bill(session, rows, slot, policy)
+    except (IntegrityError, DataError):
+        session.expire_all()  # the database refused something of the batch: what it was is found one by one
+        return _one_by_one(session, rows, slot, policy)
+
+
+def _one_by_one(session: Session, rows: Sequence[Subscription], slot: datetime, policy: RunPolicy) -> Billed:
+    numbers: tuple[int, ...] = ()
+    held: tuple[uuid.UUID, ...] = ()
+    ended = 0
+    for row in rows:
+        try:
+            with session.begin_nested():
+                billed = bill(session, [row], slot, policy)
+            numbers, held, ended = numbers + billed.numbers, held + billed.held, ended + billed.ended
+        except (IntegrityError, DataError) as error:
+            session.expire_all()
+            held = (*held, _hold(session, row, slot, error))
+    return Billed(len(rows), numbers, ended, held)
 
 
 def bill(session: Session, rows: Sequence[Subscription], slot: datetime, policy: RunPolicy) -> Billed:
@@ -71,12 +94,13 @@ def draft(
     session: Session, rows: Sequence[Subscription], slot: datetime, policy: RunPolicy
 ) -> tuple[list[Drafted], list[uuid.UUID]]:
     """The invoices of these rows, and who is held instead. Marks their usage as billed, and locks credits."""
-    offers = billing_domain.load_offers(session, {id for row in rows for id in (row.plan_id, row.billed_plan_id) if id})
+    plans = _some(id for row in rows for id in (row.plan_id, row.billed_plan_id))
+    offers, broken = billing_domain.readable_offers(session, plans)
     held: list[uuid.UUID] = []
     due: list[Due] = []
     for row in rows:
         try:
-            due.append(billing_drafts.due_of(row, offers, slot, policy.most_periods))
+            due.append(billing_drafts.due_of(row, offers, broken, slot, policy.most_periods))
         except (Held, HuntazeError) as error:
             held.append(_hold(session, row, slot, error))
     drafted = _drafts(session, due, slot, held)
@@ -93,7 +117,7 @@ def _drafts(session: Session, due: Sequence[Due], slot: datetime, held: list[uui
         try:
             drafted.append(billing_drafts.draft(one, terms))
         except (HuntazeError, ArithmeticError, ValueError, LookupError) as error:
-            held.append(_hold(session, one.row, slot, error))  # one plan that cannot be read stops nobody else
+            held.append(_hold(session, one.row, slot, error))
     return drafted
 
 
@@ -171,9 +195,11 @@ def _moved(one: Drafted) -> dict[str, Any]:
 
 
 def _hold(session: Session, row: Subscription, slot: datetime, error: Exception) -> uuid.UUID:
-    foreseen = isinstance(error, Held | HuntazeError)
-    row.held_code = error.code if isinstance(error, Held | HuntazeError) else CANNOT_DRAFT
-    row.held_message = str(error) if foreseen else f"{type(error).__name__}: {error}"
+    """Leaves it to a person, and says why. Nobody else waits for that."""
+    if isinstance(error, Held | HuntazeError):
+        row.held_code, row.held_message = error.code, str(error)
+    else:
+        row.held_code, row.held_message = CANNOT_BILL, f"{type(error).__name__}: {error}"[:2000]
     data = {"code": row.held_code, "message": row.held_message}
     session.add(SubscriptionChange(subscription_id=row.id, kind="hold", at=slot, data=data))
     session.flush()

@@ -134,6 +134,7 @@ def preview(
         return drafted[0].draft if drafted else None
     finally:
         savepoint.rollback()
+        session.expire_all()
 
 
 def _apply(session: Session, row: Subscription, at: datetime, plan_id: uuid.UUID, quantity: int, now: bool) -> None:
