@@ -87,4 +87,3 @@ def balances(sessions: Sessions) -> dict[str, int]:
 
 def starts(rows: Iterable[Invoice]) -> list[str]:
     return [row.period_start.date().isoformat() for row in rows]
-
