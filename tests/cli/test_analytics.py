@@ -28,7 +28,7 @@ def test_status_tells_how_far_counting_is_behind(run: Run, sessions: Sessions, c
     assert done == {"facts": 300, "buckets": 288, "days": 3, "months": 2}
     assert json.loads(run("analytics", "status", "--json").stdout)["new_facts"] == 0
     assert kept(sessions)["day"].keys() == raw(sessions)["day"].keys()
-    assert "0 facts, 0 buckets, 0 days, 0 months counted" in run("analytics", "rollup").stdout
+    assert "counted facts: 0, buckets: 0, days: 0, months: 0" in run("analytics", "rollup").stdout
 
 
 def test_a_rebuild_gives_the_same_bytes(run: Run, sessions: Sessions, creator: User) -> None:

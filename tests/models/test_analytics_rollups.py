@@ -12,7 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, text, update
 
-from huntaze.models import analytics_cursor, analytics_facts, analytics_figures, analytics_rollups, user_store
+from huntaze.models import (
+    analytics_cursor,
+    analytics_facts,
+    analytics_figures,
+    analytics_partitions,
+    analytics_rollups,
+    user_store,
+)
 from huntaze.models.database import Sessions
 from huntaze.models.users import User
 from huntaze.pipelines.analytics.facts import Fact
@@ -140,6 +147,8 @@ def take_step(sessions: Sessions, step: str, seed: int) -> None:
 def test_overlapping_transactions_lose_nothing(sessions: Sessions, creator: User) -> None:
     """The one that began first commits last: a watermark of ids or times would have passed it."""
     at = DAYS[0]
+    with sessions.begin() as session:
+        analytics_partitions.ensure(session, [at.date()])  # or the second would wait for the first to make the month
     with sessions() as slow:
         analytics_facts.load(slow, creator.id, [request(1, at)])
         load(sessions, creator.id, [request(2, at)])

@@ -72,7 +72,7 @@ def _print_counted(done: dict[str, int], json: bool) -> None:
     if json:
         print_json(done)
     else:
-        print_line(", ".join(f"{count:,} {name}" for name, count in done.items()) + " counted")
+        print_line("counted " + ", ".join(f"{name}: {count:,}" for name, count in done.items()))
 
 
 def _count(sessions: Sessions, progress: Progress) -> dict[str, int]:
