@@ -29,8 +29,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Slot = Annotated[str | None, typer.Option(help=f"as if it were then: {MOMENT}; default: now")]
 Subscription = Annotated[uuid.UUID, typer.Argument(metavar="SUBSCRIPTION", help="its id")]
 
-_WORLD_HELP = "the same number, the same life"
-
 
 def _policy() -> RunPolicy:
     terms = settings_here("billing").billing
@@ -151,7 +149,6 @@ def _print_draft(draft: Draft) -> None:
     ]
     print_table(["line", "from", "to (UTC)", "quantity", "amount"], rows, "nothing to bill")
     sums = ("subtotal", "discount", "tax", "total", "credit_applied", "due")
-    out.print()
     told = [(name.replace("_", " "), format_money(getattr(draft, f"{name}_minor"), currency)) for name in sums]
     print_table(["", ""], told, "")
 
@@ -179,7 +176,7 @@ def audit(json: AsJson = False) -> None:
 def simulate(
     months: Annotated[int, typer.Option(min=2, max=120)] = 24,
     creators: Annotated[int, typer.Option(min=1, max=100_000)] = 1000,
-    seed: Annotated[int, typer.Option(help=_WORLD_HELP)] = 1,
+    seed: Annotated[int, typer.Option(help="the same number, the same life")] = 1,
     json: AsJson = False,
 ) -> None:
     """Let creators live for months on a scratch database of its own, and look at the books each day.

@@ -57,7 +57,7 @@ def preview_change(
     subscription_id: uuid.UUID, body: ChangeRequest, services: ServicesOf, caller: Reader
 ) -> PreviewView:
     """The invoice that the same change would make, worked out by making it and taking it back; nothing is changed."""
-    with _changing(services, subscription_id, caller, keep=False) as session:
+    with _changing(services, subscription_id, caller) as session:
         plan_id = _plan_id(session, body)
         at = billing_reads.db_now(session)
         draft = billing_store.preview(
@@ -118,10 +118,8 @@ def cancel_subscription(
 
 
 @contextmanager
-def _changing(
-    services: Services, subscription_id: uuid.UUID, caller: Caller, *, keep: bool = True
-) -> Iterator[Session]:
-    """A transaction on a subscription of the caller's, committed only to `keep` it."""
+def _changing(services: Services, subscription_id: uuid.UUID, caller: Caller) -> Iterator[Session]:
+    """A transaction on a subscription of the caller's."""
     with services.sessions() as session:
         if billing_reads.get_subscription(session, subscription_id, caller.creator_id) is None:
             raise not_found("subscription")
@@ -130,8 +128,7 @@ def _changing(
         except Permanent as error:
             # What was asked for may be done to another subscription, or later to this one.
             raise ProblemError(409, error.code, error.message) from None
-        if keep:
-            session.commit()
+        session.commit()
 
 
 def _plan_id(session: Session, body: ChangeRequest) -> uuid.UUID | None:
