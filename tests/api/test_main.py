@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from huntaze import settings
+from huntaze.api import __main__ as api_main
 from huntaze.models.users import User
 from tests.api.listening import following
 
@@ -25,6 +27,12 @@ def test_settings_that_do_not_do_are_explained(tmp_path: Path) -> None:
     assert "HUNTAZE_DATABASE_URL: is not set. Expected:" in done.stderr
     assert "HUNTAZE_AI_" not in done.stderr, "the API asks no model"
     assert "Traceback" not in done.stderr
+
+
+def test_the_groups_of_settings_that_routes_ask_for_are_read() -> None:
+    folder = Path(api_main.__file__).parent
+    asked = {name for file in folder.rglob("*.py") for name in re.findall(r"settings\.(\w+)", file.read_text())}
+    assert asked & settings.GROUPS.keys() <= set(api_main.GROUPS)
 
 
 def test_it_serves_until_it_is_told_to_stop(
