@@ -9,7 +9,6 @@ from huntaze.api.app import build_app
 from huntaze.api.server import build_server, configure_logs
 from huntaze.settings import Settings, SettingsError, load
 
-
 # What requests ask for; a test looks that no other is used.
 GROUPS = ("database", "redis", "s3", "api", "retention", "webhooks", "billing", "invoice", "apify")
 
