@@ -124,6 +124,13 @@ def test_a_value_that_is_no_count_has_no_floor() -> None:
     assert np.flatnonzero(fired[:, 0]).tolist() == [QUIET]
 
 
+def test_days_are_known_as_well_as_hours_after_as_many_of_them() -> None:
+    daily = Detector(step_s=86_400)
+    counts = [*(100.0 + 7 * (day % 3) for day in range(40)), 900.0, *[100.0] * 30, 3000.0]
+    _, fired = told(daily, column(counts), START // 24)
+    assert np.flatnonzero(fired[:, 0]).tolist() == [len(counts) - 1]
+
+
 def test_a_state_of_other_parameters_is_not_read() -> None:
     states = HOURLY.fresh(2)
     assert unpack([], HOURLY.fields).shape == (HOURLY.fields, 0)

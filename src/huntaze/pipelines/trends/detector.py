@@ -76,7 +76,7 @@ class Detector:
             spread = np.sqrt(states[_PROFILE + HOURS + number])
             floor = np.maximum(np.sqrt(expected), 1) if self.counts else np.float32(1e-9)
             np.maximum(best, excess / np.maximum(spread, floor), out=best)
-        best[states[_SEEN] <= self.warm_up_d * DAY_S / self.step_s] = 0
+        best[states[_SEEN] <= self._buckets(self.warm_up_d * HOURS)] = 0
         return best / np.float32(self.threshold)
 
     def _excess(self, states: Floats, bucket: int, span: int, ago: int) -> tuple[Floats, Floats]:
@@ -108,7 +108,8 @@ class Detector:
         return np.where(learned > 0, np.maximum(np.float32(self._rate), 1 / np.maximum(learned, 1)), np.float32(0))
 
     def _buckets(self, hours: float) -> int:
-        return max(1, round(hours * 3600 / self.step_s))
+        """A bucket longer than an hour stands for one: to know a series takes buckets as well as time."""
+        return max(1, round(hours * 3600 / min(self.step_s, 3600)))
 
     @cached_property
     def _spans(self) -> tuple[int, ...]:
@@ -120,7 +121,7 @@ class Detector:
 
     @cached_property
     def _rate(self) -> float:
-        return self.step_s / (self.memory_d * DAY_S)
+        return min(self.step_s, 3600) / (self.memory_d * DAY_S)
 
     @cached_property
     def _slots_a_day(self) -> float:
