@@ -179,8 +179,8 @@ def upgrade() -> None:
     op.create_table(
         "posts",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("platform", sa.String(length=16), nullable=False),
-        sa.Column("native_id", sa.String(length=64), nullable=False),
+        sa.Column("platform", sa.String(length=16, collation="C"), nullable=False),
+        sa.Column("native_id", sa.String(length=64, collation="C"), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("created_exact", sa.Boolean(), nullable=False),
@@ -227,10 +227,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_post_metrics_run_id"), "post_metrics", ["run_id"], unique=False)
     op.create_table(
         "trend_raw_rows",
-        sa.Column("dataset_id", sa.String(length=64), nullable=False),
+        sa.Column("dataset_id", sa.String(length=64, collation="C"), nullable=False),
         sa.Column("row_offset", sa.Integer(), nullable=False),
         sa.Column("run_id", sa.Uuid(), nullable=False),
-        sa.Column("seen_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.String(length=32), nullable=True),
         sa.Column("author_key", sa.LargeBinary(), nullable=True),
@@ -251,7 +250,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where="outcome = 'quarantined'",
     )
-    op.create_index(op.f("ix_trend_raw_rows_seen_at"), "trend_raw_rows", ["seen_at"], unique=False)
     op.create_table(
         "trend_interest",
         sa.Column("run_id", sa.Uuid(), nullable=False),

@@ -127,7 +127,9 @@ def hashtags(named: object, text: str, key: str = "name") -> list[str]:
 
 def _add(found: dict[str, str], tags: Iterable[str]) -> None:
     for tag in tags:
-        if tag and len(tag) <= TAG_MOST and not tag.isdigit():
+        if (
+            tag and len(tag) <= TAG_MOST and not tag.isdigit() and "\x1f" not in tag
+        ):  # what keeps them apart when stored
             found.setdefault(tag.casefold(), tag)
 
 
