@@ -131,6 +131,12 @@ def test_the_next_invoice_gives_back_what_a_discount_left() -> None:
     assert back.amount_minor == -2500
 
 
+def test_a_flat_fee_is_one_and_seats_are_counted() -> None:
+    prices = (Price("a", "Fee", Flat(Decimal(100))), Price("b", "Seats", PerUnit(Decimal(10))))
+    lines = draft_invoice(Plan("p", "P", "USD", prices), subscribed(CYCLE, quantity=3), JUNE).lines
+    assert [(line.quantity, line.unit_amount, line.amount_minor) for line in lines] == [(1, 100, 100), (3, 10, 30)]
+
+
 def test_inclusive_tax_is_taken_out_and_exclusive_put_on_top() -> None:
     draft = draft_invoice(
         flat_plan(12_000), subscribed(CYCLE), JUNE, tax_rates=[TaxRate("VAT", Decimal(20), inclusive=True)]

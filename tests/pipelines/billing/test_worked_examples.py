@@ -235,7 +235,7 @@ def run_idempotency(case: dict[str, Any]) -> dict[str, int]:
 
 def run_numbering(case: dict[str, Any]) -> list[str]:
     customers, months = case["input"]["customers"], case["input"]["months"]
-    return [invoice_number(f"{who:03}", nth) for who in range(1, customers + 1) for nth in range(1, months + 1)]
+    return [invoice_number(f"{who:03}", nth, 3) for who in range(1, customers + 1) for nth in range(1, months + 1)]
 
 
 RUNNERS: dict[str, Callable[[dict[str, Any]], Any]] = {

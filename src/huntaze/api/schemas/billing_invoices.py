@@ -14,6 +14,7 @@ from huntaze.models.billing_ledger import Account, LedgerEntry
 from huntaze.models.billing_payments import Payment
 from huntaze.models.billing_reads import Shown
 from huntaze.pipelines.billing.invoice import Line
+from huntaze.pipelines.billing.numbers import invoice_number
 
 Minor = Annotated[int, Field(description="in minor units of `currency`")]
 Currency = Annotated[str, Field(description="ISO 4217", examples=["EUR"])]
@@ -185,7 +186,9 @@ class CreditNoteView(BaseModel):
     @classmethod
     def of(cls, note: CreditNote) -> Self:
         given = cls.model_fields.keys() - {"number"}
-        return cls.model_validate({**{name: getattr(note, name) for name in given}, "number": f"CN-{note.number:06d}"})
+        return cls.model_validate(
+            {**{name: getattr(note, name) for name in given}, "number": invoice_number("CN", note.number)}
+        )
 
 
 class InvoiceView(InvoiceSummary):
