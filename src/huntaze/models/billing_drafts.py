@@ -60,7 +60,7 @@ def due_of(
     """The oldest period that is to be billed at `slot`. Raises BillingError if its plan is one of the `broken`, Held if
     there are more than `most` periods."""
     for plan_id in (row.plan_id, row.billed_plan_id):
-        if plan_id in broken:
+        if plan_id is not None and plan_id in broken:
             raise broken[plan_id]
     offer, start = offers[row.plan_id], row.next_billing_at
     assert start is not None

@@ -168,7 +168,6 @@ def _succeeded(
     amounts = {Account.CASH: amount, Account.RECEIVABLE: -applied, Account.CREDIT: applied - amount}
     booked = Transaction(payment.id, "payment", invoice.creator_id, invoice.currency, at, amounts, invoice.id)
     billing_books.post(session, [booked])
-    billing_books.move_credit(session, {(invoice.creator_id, invoice.currency): amount - applied})
     reduce(owed, applied, at)
     data = {
         "invoice_id": str(invoice.id),
@@ -179,6 +178,8 @@ def _succeeded(
     event_store.emit(session, invoice.creator_id, "invoice.paid", invoice.id, data | {"currency": invoice.currency})
     if owed.first_failed_at is not None and owed.state == ReceivableState.PAID:
         dunning.recover(session, invoice, at)
+    # After the subscription's lock, as everywhere.
+    billing_books.move_credit(session, {(invoice.creator_id, invoice.currency): amount - applied})
     return "paid"
 
 
