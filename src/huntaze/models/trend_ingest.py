@@ -166,9 +166,9 @@ def store_posts(session: Session, page: PageOf, told: Iterable[Post]) -> tuple[l
 
 def _cursor(session: Session) -> psycopg.Cursor[Any]:
     """psycopg's own, in the session's transaction: SQLAlchemy has no COPY."""
-    connection = session.connection().connection.dbapi_connection
-    assert isinstance(connection, psycopg.Connection)
-    return connection.cursor()
+    connection: Any = session.connection().connection.dbapi_connection
+    cursor: psycopg.Cursor[Any] = connection.cursor()
+    return cursor
 
 
 def _store_interest(session: Session, page: PageOf, rows: Sequence[Interest]) -> int:

@@ -75,7 +75,7 @@ class HttpActorRunner:
 
     def recent(self, actor: str, since: datetime) -> Iterator[ActorRun]:
         for offset in range(0, _RUNS_MOST, _RUNS_A_PAGE):
-            asked = {"desc": 1, "limit": _RUNS_A_PAGE, "offset": offset}
+            asked: dict[str, str | int | float] = {"desc": 1, "limit": _RUNS_A_PAGE, "offset": offset}
             found = parse_data(self._call("GET", f"/v2/actors/{actor_path(actor)}/runs", asked)[1])
             runs = [parse_run(one) for one in parse_list(found.get("items"))]
             for run in runs:
@@ -98,7 +98,7 @@ class HttpActorRunner:
             return False
 
     def items(self, dataset_id: str, offset: int, limit: int) -> ItemPage:
-        asked = {"offset": offset, "limit": limit, "clean": "true", "format": "json"}
+        asked: dict[str, str | int | float] = {"offset": offset, "limit": limit, "clean": "true", "format": "json"}
         response, body = self._call("GET", f"/v2/datasets/{part(dataset_id)}/items", asked)
         found = parse_json(body)
         if not isinstance(found, list):

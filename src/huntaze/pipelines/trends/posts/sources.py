@@ -26,7 +26,7 @@ class BadSource(Permanent):
         super().__init__(f"source.{field}_invalid", message)
         self.field = field
 
-    def __reduce__(self) -> tuple[type["BadSource"], tuple[str, str]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type["BadSource"], tuple[str, str]]:
         return (BadSource, (self.field, self.message))
 
 
