@@ -1,7 +1,7 @@
 """A bound is never below the bill."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from huntaze.pipelines.ai.calls import ChatRequest
@@ -42,6 +42,7 @@ def test_a_picture_has_its_own_bound() -> None:
     assert max(canvas_tokens(columns * CELL, rows * CELL) for rows, columns in shapes) == IMAGE_TOKENS_MOST
 
 
+@example("ü漢🙂" * 100, "", 1, 10**6, 0)
 @given(st.text(max_size=300), st.text(max_size=50), st.integers(1, 5000), st.integers(0, 10**7), st.integers(0, 10**7))
 @settings(max_examples=200)
 def test_what_can_be_billed_is_within_the_bound(prompt: str, system: str, most: int, input: int, output: int) -> None:

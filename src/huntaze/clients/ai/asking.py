@@ -53,7 +53,7 @@ class Asking:
             try:
                 return self._call()
             except Transient as error:
-                if self.shown or not self._patience.bears(error):
+                if not self._patience.bears(error):
                     raise
 
     def hit(self, reply: ChatReply) -> ChatReply:
