@@ -60,7 +60,11 @@ _FAN_OUT = text(f"""
 """)  # noqa: S608 - of constants
 
 
-def place(session: Session, limit: int = event_store.MOST_AT_ONCE) -> int:
+# Fewer than `event_store` would take: each is a job for every endpoint that wants it, and all streams wait meanwhile.
+MOST_AT_ONCE = 250
+
+
+def place(session: Session, limit: int = MOST_AT_ONCE) -> int:
     """Gives events their positions and, in the same transaction, each endpoint that wants one its delivery; returns how
     many events. One writer at a time, so an endpoint's deliveries become visible in the order of the stream."""
     placed = event_store.place(session, limit)

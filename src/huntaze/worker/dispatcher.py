@@ -19,7 +19,6 @@ from huntaze.models import (
     batch_store,
     channels,
     dispatch_board,
-    event_store,
     job_dispatch,
     job_rescue,
     webhook_deliveries,
@@ -163,7 +162,7 @@ class Dispatcher:
         more = True
         while more:
             with self._sessions.begin() as session:
-                more = webhook_deliveries.place(session) >= event_store.MOST_AT_ONCE
+                more = webhook_deliveries.place(session) >= webhook_deliveries.MOST_AT_ONCE
 
     def _rescue(self) -> None:
         with self._sessions.begin() as session:
