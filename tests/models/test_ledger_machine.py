@@ -56,7 +56,7 @@ class Ledger(RuleBasedStateMachine):
         self.model: dict[uuid.UUID, Modelled] = {}
         self.turns = Turns()
         with sessions.begin() as session:
-            session.execute(text("TRUNCATE jobs, job_attempts, events"))
+            session.execute(text("TRUNCATE jobs, job_attempts, events CASCADE"))
             session.execute(text("CREATE TABLE IF NOT EXISTS test_effects (job_id uuid)"))
             session.execute(text("TRUNCATE test_effects"))
 
