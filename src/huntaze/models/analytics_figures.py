@@ -1,14 +1,17 @@
 """A row's figures as values: what buckets, days and months have in common."""
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from huntaze.models.analytics import Bucket, Period
-from huntaze.pipelines.analytics.sketches import Held
+from huntaze.pipelines.analytics.sketches import Held, merge_values, unite_persons
+
+AT_ONCE = 200  # rows with many persons or values that are in memory at a time
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,28 @@ class Figures:
     most: int
     persons: Held
     values: Held
+
+
+Kept = type[Bucket] | type[Period]
+
+
+def fold_large(session: Session, table: Kept, keys: Sequence[tuple[object, ...]]) -> None:
+    """Makes sketches of what is too much to stand in a row as it is; `keys`: the rows' primary keys."""
+    columns = inspect(table).primary_key
+    for start in range(0, len(keys), AT_ONCE):
+        some = tuple_(*columns).in_(keys[start : start + AT_ONCE])
+        rows = session.execute(select(*columns, table.persons, table.spread).where(some)).all()
+        names = [column.name for column in columns]
+        keep(session, table, [dict(zip(names, row, strict=False)) | _folded(row.persons, row.spread) for row in rows])
+
+
+def keep(session: Session, table: Kept, rows: Sequence[Mapping[str, object]]) -> None:
+    """Writes persons and values (`columns_of`) of rows that are there, by their primary keys."""
+    session.execute(update(table), list(rows))
+
+
+def _folded(persons: list[int] | None, values: list[int] | None) -> dict[str, object]:
+    return columns_of(unite_persons([Held(persons)]), merge_values([Held(values)]))
 
 
 def columns_of(persons: Held, values: Held) -> dict[str, object]:

@@ -15,14 +15,15 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
 from huntaze.models import analytics_cursor, analytics_zones
-from huntaze.models.analytics_figures import columns_of
+from huntaze.models.analytics import Period
+from huntaze.models.analytics_figures import AT_ONCE, columns_of, fold_large, keep
 from huntaze.pipelines.analytics.sketches import EXACT, Held, merge_values, unite_persons
 
 STALE = 100_000  # marks of one turn
-_AT_ONCE = 200  # rows with sketches that are held in memory
 
 _SETTINGS = (
     text("SET LOCAL jit = off"),
+    text("SET LOCAL statement_timeout = '5min'"),
     text("SET LOCAL work_mem = '64MB'"),
     text("SET LOCAL plan_cache_mode = force_custom_plan"),
 )
@@ -109,22 +110,19 @@ _MERGE = text("""
         )
         SELECT due.creator_id, due.metric, :grain, due.start, label, count, total, least, most, persons, spread
         FROM merged JOIN analytics_due AS due ON due.id = merged.due
-        RETURNING creator_id, metric, start, label, persons, spread
+        RETURNING creator_id, metric, grain, start, label, persons, spread
     )
-    SELECT * FROM made WHERE cardinality(persons) > :exact OR cardinality(spread) > :exact
+    SELECT creator_id, metric, grain, start, label FROM made
+    WHERE cardinality(persons) > :exact OR cardinality(spread) > :exact
 """)
 _SKETCHED = text("""
-    SELECT creator_id, metric, start, label, persons, persons_sketch, spread, spread_sketch
+    SELECT creator_id, metric, cast(:grain AS text) AS grain, start, label,
+           persons, persons_sketch, spread, spread_sketch
     FROM analytics_parts JOIN analytics_due ON id = due
     WHERE (due, label) IN (
         SELECT due, label FROM analytics_parts WHERE persons_sketch IS NOT NULL OR spread_sketch IS NOT NULL
     )
     ORDER BY due, label
-""")
-_KEEP = text("""
-    UPDATE analytics_periods
-    SET persons = :persons, persons_sketch = :persons_sketch, spread = :spread, spread_sketch = :spread_sketch
-    WHERE creator_id = :creator_id AND metric = :metric AND grain = :grain AND start = :start AND label = :label
 """)
 
 
@@ -180,24 +178,19 @@ def _derive(session: Session, grain: str, parts: TextClause) -> None:
     session.execute(parts)
     _set_all(session, _FREELY)
     large = session.execute(_MERGE, {"grain": grain, "exact": EXACT}).all()
-    _keep(session, ({**_key(row), "grain": grain, **_merged([row])} for row in large))
+    fold_large(session, Period, [tuple(row) for row in large])
     # After these: a group with a sketch among its parts is merged from all of its parts.
-    sketched = session.execute(_SKETCHED, execution_options={"yield_per": _AT_ONCE})
-    groups = groupby(sketched, key=_key)
-    _keep(session, ({**key, "grain": grain, **_merged(rows)} for key, rows in groups))
+    sketched = session.execute(_SKETCHED, {"grain": grain}, execution_options={"yield_per": AT_ONCE})
+    rows = (key | _merged(parts) for key, parts in groupby(sketched, key=_key))
+    while chunk := list(islice(rows, AT_ONCE)):
+        keep(session, Period, chunk)
 
 
 def _key(row: Row[Any]) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in ("creator_id", "metric", "start", "label")}
+    return {name: getattr(row, name) for name in ("creator_id", "metric", "grain", "start", "label")}
 
 
 def _merged(rows: Iterable[Row[Any]]) -> dict[str, object]:
     parts = list(rows)
-    persons = unite_persons(Held(part.persons, getattr(part, "persons_sketch", None)) for part in parts)
-    values = merge_values(Held(part.spread, getattr(part, "spread_sketch", None)) for part in parts)
-    return columns_of(persons, values)
-
-
-def _keep(session: Session, rows: Iterator[dict[str, object]]) -> None:
-    while chunk := list(islice(rows, _AT_ONCE)):
-        session.execute(_KEEP, chunk)
+    persons = unite_persons(Held(part.persons, part.persons_sketch) for part in parts)
+    return columns_of(persons, merge_values(Held(part.spread, part.spread_sketch) for part in parts))

@@ -8,15 +8,15 @@ fact behind the cursor (an id or a time can). `session` is the caller's transact
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from huntaze.models import analytics_cursor
-from huntaze.models.analytics_figures import columns_of
+from huntaze.models.analytics import Bucket
+from huntaze.models.analytics_figures import fold_large
 from huntaze.pipelines.analytics.metrics import WITH_SPREAD
-from huntaze.pipelines.analytics.sketches import EXACT, Held, merge_values, unite_persons
+from huntaze.pipelines.analytics.sketches import EXACT
 
 FACTS = 200_000  # of one turn, to the end of the last one's transaction
 MARKS = 50_000  # dirty buckets of one turn
@@ -28,6 +28,9 @@ _PLAN = (
     text("SET LOCAL enable_seqscan = off"),
     text("SET LOCAL enable_bitmapscan = off"),
     text("SET LOCAL jit = off"),
+    text(
+        "SET LOCAL statement_timeout = '5min'"
+    ),  # full buckets take as long as they take: no turn is given up for good
     text("SET LOCAL work_mem = '64MB'"),
     text("SET LOCAL plan_cache_mode = force_custom_plan"),
 )
@@ -78,12 +81,8 @@ _COUNT = text("""
         GROUP BY turn.id, fact.label
         RETURNING creator_id, metric, bucket, label, persons, spread
     )
-    SELECT * FROM made WHERE cardinality(persons) > :exact OR cardinality(spread) > :exact
-""")
-_KEEP = text("""
-    UPDATE analytics_buckets
-    SET persons = :persons, persons_sketch = :persons_sketch, spread = :spread, spread_sketch = :spread_sketch
-    WHERE creator_id = :creator_id AND metric = :metric AND bucket = :bucket AND label = :label
+    SELECT creator_id, metric, bucket, label FROM made
+    WHERE cardinality(persons) > :exact OR cardinality(spread) > :exact
 """)
 _MORE = text("SELECT EXISTS (SELECT FROM analytics_dirty)")
 _MARK = text("""
@@ -132,16 +131,8 @@ def roll(session: Session, *, wait: bool = False, facts: int = FACTS, marks: int
 def _recount(session: Session) -> None:
     session.execute(_FORGET)
     large = session.execute(_COUNT, {"spreads": list(WITH_SPREAD), "exact": EXACT}).all()
-    if large:
-        session.execute(_KEEP, [_kept(row) for row in large])
+    fold_large(session, Bucket, [tuple(row) for row in large])
     session.execute(_TELL)
-
-
-def _kept(row: Row[Any]) -> dict[str, object]:
-    """The key of a bucket with many persons or values, and these as it keeps them."""
-    key = {name: getattr(row, name) for name in ("creator_id", "metric", "bucket", "label")}
-    persons, values = unite_persons([Held(row.persons)]), merge_values([Held(row.spread)])
-    return key | columns_of(persons, values)
 
 
 def mark(session: Session, start: datetime, end: datetime) -> int:

@@ -30,7 +30,7 @@ _NO_ERASURE = ("erasure.not_found", "There is no erasure with this id.")
 
 
 @router.post("/events", responses=problems(400, 413), summary="Tell what happened", openapi_extra=REQUEST_BODY)
-def take_events(sent: SentEvents, services: ServicesOf, caller: Writer) -> EventsTaken:
+def take_events(caller: Writer, sent: SentEvents, services: ServicesOf) -> EventsTaken:
     """Up to 5,000 events, as JSON or, one a line, as `application/x-ndjson`; `Content-Encoding: gzip` is welcome.
 
     All or nothing: if something is wrong with some, they are named (`events[17].metric`) and none is taken. An event
