@@ -179,6 +179,16 @@ def test_usage_of_the_first_and_of_the_next_invoice_have_their_own_keys() -> Non
     assert second[0].period == MAY
 
 
+def test_usage_is_never_given_back_not_even_that_of_the_first_invoice() -> None:
+    prices = (Price("a", "Fee", Flat(Decimal(3000))), Price("b", "Videos", PerUnit(Decimal(5)), "videos"))
+    plan, subscription = Plan("p", "P", "USD", prices), subscribed(CYCLE, "2025-04-24")
+    first = draft_invoice(plan, subscription, MAY, usage=[Usage("videos", Decimal(100))]).lines
+    assert [line.amount_minor for line in first] == [3000, 500]
+    assert first[1].period == span("2025-04-24", "2025-05-01"), "before the first period: in the trial"
+    back = credit_lines(first, MAY.start, CYCLE, Proration(), change="1")
+    assert [(line.price_code, line.amount_minor) for line in back] == [("a", -3000)]
+
+
 def test_a_fee_in_arrears_is_of_the_period_that_ended() -> None:
     plan = Plan("p", "P", "USD", (Price("a", "Fee", Flat(Decimal(100)), in_arrears=True),))
     assert draft_invoice(plan, subscribed(CYCLE), MAY).lines == ()

@@ -18,7 +18,15 @@ from huntaze.cli.billing_simulation import scenario
 from huntaze.cli.billing_simulation.world import DAY, World
 from huntaze.clients.payments.embedded import EmbeddedGateway
 from huntaze.clients.payments.gateway import PaymentMethod
-from huntaze.models import billing_audit, billing_reads, billing_run, billing_store, billing_watch, payment_store
+from huntaze.models import (
+    billing_audit,
+    billing_credit,
+    billing_reads,
+    billing_run,
+    billing_store,
+    billing_watch,
+    payment_store,
+)
 from huntaze.models.billing_run import RunPolicy
 from huntaze.models.database import Sessions, build_sessions
 from huntaze.pipelines.billing.periods import Period
@@ -193,6 +201,13 @@ class Simulation:
         for invoice_id in due:
             while self._charge(invoice_id, slot):
                 pass
+        with self.sessions() as session:
+            refunds = [billing_credit.load_refund(session, one) for one in billing_credit.refunds_due(session)]
+        for one in filter(None, refunds):
+            outcome = self._gateway.refund(one.reference, one.amount_minor, one.currency, one.idempotency_key)
+            with self.sessions.begin() as session:
+                billing_credit.settle_refund(session, one.refund_id, outcome, slot)
+            self.world.counts["refunds"] += 1
         with self.sessions() as session:
             for told in billing_watch.dunned_after(session, self._change):
                 self.world.hear(told)

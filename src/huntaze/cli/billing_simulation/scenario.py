@@ -19,11 +19,12 @@ METER = "videos"
 ZONES = ("UTC", "Europe/Paris", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe", "America/Sao_Paulo")
 # Most have no card: their invoices stay open. Of the others some decline, are silent, or ask for the customer.
 METHODS = ("ok", "ok", "2*decline;ok", "decline", "decline_hard", "unknown;ok", "action")
-PAYING = 0.05
+PAYING = 0.1
 
 # A day's chance of each whim, for each subscription.
 CHANGE, PAUSE, RESUME, CANCEL, USAGE = 0.0008, 0.0002, 0.04, 0.0003, 0.08
 LATE = 0.1  # of usage, by up to a month and a half
+GIFT, TAKEN_BACK, GIVEN_UP = 0.2, 0.15, 0.05  # of a day: credit, credit notes, write-offs
 # And of each day, for the run itself.
 CRASH, TWICE, SILENCE = 0.1, 0.05, 0.01
 

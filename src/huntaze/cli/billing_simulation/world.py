@@ -4,6 +4,7 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from huntaze.cli.billing_simulation import scenario
 from huntaze.cli.billing_simulation.expected import Expected
 from huntaze.cli.billing_simulation.scenario import Market, Newcomer, Sold
-from huntaze.models import billing_books, billing_store, billing_usage, user_store
+from huntaze.models import billing_books, billing_credit, billing_reads, billing_store, billing_usage, user_store
 from huntaze.models.billing_store import Wanted
 from huntaze.models.billing_usage import Metered
 from huntaze.models.billing_watch import Dunned
@@ -64,6 +65,7 @@ class World:
             tell()
         self._use(day)
         self._give(day)
+        self._take_back(day)
 
     def _arrive(self, until: datetime) -> None:
         with self._sessions.begin() as session:
@@ -155,7 +157,7 @@ class World:
             billing_usage.record(session, units[:5])  # told twice, counted once
 
     def _give(self, day: datetime) -> None:
-        if not self.people or self._dice.random() > 0.2:
+        if not self.people or self._dice.random() > scenario.GIFT:
             return
         person = self._dice.choice(list(self.people.values()))
         amount, key = self._dice.randrange(1, 5000), f"gift {day:%Y-%m-%d}"
@@ -165,6 +167,28 @@ class World:
                     session, person.creator_id, person.plan.currency, amount, reason="a gift", source_key=key, at=day
                 )
         self.counts["credits"] += 1
+
+    def _take_back(self, day: datetime) -> None:
+        """Credit notes, some paid back, and write-offs, of invoices of late."""
+        with self._sessions() as session:
+            late = [shown.invoice.id for shown in billing_reads.list_invoices(session, None, limit=30)]
+        for chance, done in ((scenario.TAKEN_BACK, "credit notes"), (scenario.GIVEN_UP, "write-offs")):
+            if not late or self._dice.random() > chance:
+                continue
+            invoice_id, amount, refund = (
+                self._dice.choice(late),
+                self._dice.randrange(1, 900),
+                self._dice.random() < 0.5,
+            )
+            with suppress(Permanent), self._sessions.begin() as session:
+                if done == "write-offs":
+                    billing_credit.write_off(session, invoice_id, day)
+                else:
+                    key = f"note {day:%Y-%m-%d}"
+                    billing_credit.credit_note(
+                        session, invoice_id, amount, reason="a mistake", source_key=key, at=day, refund=refund
+                    )
+                self.counts[done] += 1
 
     def hear(self, told: Dunned) -> None:
         """Dunning pauses, resumes and ends subscriptions by itself."""

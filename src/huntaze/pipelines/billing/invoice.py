@@ -164,7 +164,7 @@ def _usage_line(
         quantity=quantity,
         unit_amount=_unit_amount(price.terms),
         amount_minor=amount,
-        period=previous or period,
+        period=previous or Period(min(subscription.started_at, period.start), period.start),  # never what is to come
         taxable=price.taxable,
     )
     return [line]
