@@ -1,6 +1,6 @@
 """What `huntaze doctor` says of the models: who answers, who has a key and a price, and whose end is near."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, date, datetime
 
 import httpx
@@ -23,8 +23,7 @@ def examine_ai(settings: AISettings) -> Iterator[Finding]:
             yield Finding("ai", False, f"no model is set up for the role {role}", f"Name one in the file. {_SEE}", True)
     used = {name: routes.deployments[name] for name in routes.used()}
     yield from _servers(used, routes)
-    for one in used.values():
-        yield from _readiness(one, secrets_of(settings))
+    yield from _readiness(used.values(), secrets_of(settings))
     if guessed_price(settings):
         fix = (
             "Set HUNTAZE_AI_INPUT_MICRO_USD_PER_MILLION and HUNTAZE_AI_OUTPUT_MICRO_USD_PER_MILLION; 0 if it is yours."
@@ -50,14 +49,16 @@ def _servers(used: dict[str, Deployment], routes: Routes) -> Iterator[Finding]:
         yield Finding("ai", status < 500, told, f"It answered {status}: look at that server.")
 
 
-def _readiness(one: Deployment, secret: Callable[[str], str | None]) -> Iterator[Finding]:
-    """What would refuse every call to it."""
-    key = one.bearer_env or one.api_key_env
-    if key is not None and not (secret(key) or "").strip():
-        yield Finding("ai key", False, f"{one.name}: {key} is not set", f"Set {key}, in the environment or in .env.")
-    if not one.priced:
-        told = f"{one.name}: the price of {one.model} is not known, so it is not asked"
-        yield Finding("ai prices", False, told, f"Set input_ and output_micro_usd_per_million for it. {_SEE}")
+def _readiness(used: Collection[Deployment], secret: Callable[[str], str | None]) -> Iterator[Finding]:
+    """What would refuse every call."""
+    for key in dict.fromkeys(one.bearer_env or one.api_key_env for one in used):
+        if key is not None and not (secret(key) or "").strip():
+            names = ", ".join(one.name for one in used if key in (one.bearer_env, one.api_key_env))
+            yield Finding("ai key", False, f"{key} is not set, for {names}", "Set it, in the environment or in .env.")
+    for one in used:
+        if not one.priced:
+            told = f"{one.name}: the price of {one.model} is not known, so it is not asked"
+            yield Finding("ai prices", False, told, f"Set input_ and output_micro_usd_per_million for it. {_SEE}")
 
 
 def retirement_findings(routes: Routes, today: date) -> Iterator[Finding]:

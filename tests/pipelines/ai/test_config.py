@@ -118,6 +118,12 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert len(caught.value.problems) == 2
 
 
+def test_what_is_wrong_above_all_is_told_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(AZURE.replace("azure_v1", "smoke"))
+    assert caught.value.problems == ["wire: Input should be 'azure_v1', 'azure_models' or 'openai'"]
+
+
 def test_retirements_say_who_follows() -> None:
     routes = parse_config(AZURE)
     first, second = retirements(routes, date(2026, 7, 1))

@@ -1,7 +1,7 @@
 """The file of deployments (TOML): parsed, filled up with what is known of the models, and checked as a whole."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -56,12 +56,13 @@ def parse_config(text: str) -> Routes:
         raise ConfigError(["roles: none is set up; name a deployment for generate, reason or vision"])
     deployments, problems = _filled(file, roles)
     for role, name in roles.items():
-        if name not in deployments and f"deployments.{name}" not in " ".join(problems):
+        told = name in file.deployments or spelled(name) is not None  # why it could not be made
+        if name not in deployments and not told:
             problems.append(f"roles.{role}: no deployment is called {name!r}; there are: {_list(deployments)}")
     for one in deployments.values():
         problems += _crossed(one, deployments)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(list(dict.fromkeys(problems)))
     return Routes(deployments, roles, file.economise_at, {**CACHE_S, **file.cache_s})
 
 
@@ -96,7 +97,8 @@ def _filled(file: _File, roles: Mapping[Role, str]) -> tuple[dict[str, Deploymen
         try:
             found[name] = Deployment.model_validate({**facts, "name": name, "model": model})
         except ValidationError as error:
-            problems += _explained(error, f"deployments.{name}.")
+            said_above = shared.keys() - own.keys()  # at the top of the file, and wrong there
+            problems += _explained(error, f"deployments.{name}.", said_above)
             continue
         if following := found[name].fallback:
             waiting.append(following)
@@ -121,13 +123,14 @@ def _crossed(one: Deployment, deployments: Mapping[str, Deployment]) -> list[str
     return problems
 
 
-def _explained(error: ValidationError, prefix: str) -> list[str]:
-    """`field: what is wrong`, without the values: somebody may have put a key where its name belongs."""
+def _explained(error: ValidationError, prefix: str, bare: Set[str] = frozenset()) -> list[str]:
+    """`field: what is wrong`, with the prefix unless the field is one of `bare`. Without the values: somebody may have
+    put a key where its name belongs."""
     lines = []
     for one in error.errors(include_input=False, include_url=False):
         where = ".".join(str(part) for part in one["loc"] if part != "[key]")
         told = {"missing": "is not set", "extra_forbidden": "is no field that is known"}.get(one["type"], one["msg"])
-        lines.append(f"{prefix}{where}: {told.removeprefix('Value error, ')}")
+        lines.append(f"{'' if where in bare else prefix}{where}: {told.removeprefix('Value error, ')}")
     return lines
 
 
