@@ -1,6 +1,7 @@
 """One series or many, all at once or through storage after each hour: the same scores; and what fires, and when."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from huntaze.pipelines.trends.detector import Detector, Floats, pack, unpack
+from huntaze.pipelines.trends.detector import Detector, Floats, _slot, _slots, pack, unpack
 
 HOURLY = Detector()
 START = 490_000  # a bucket of 2025
@@ -24,6 +25,11 @@ def told(detector: Detector, values: NDArray[np.float32], start: int = START) ->
         states, scores = detector.step(states, row, start + number)
         rows.append(scores)
     return np.array([row.strength for row in rows]), np.array([row.fired for row in rows])
+
+
+@given(st.integers(0, 10**9), st.integers(1, 90), st.sampled_from([1, 7, 60, 300, 997, 3600, 5400, 86_400]))
+def test_hours_of_the_day_are_counted_as_if_bucket_by_bucket(bucket: int, span: int, step_s: int) -> None:
+    assert dict(_slots(bucket, span, step_s)) == Counter(_slot(bucket - ago, step_s) for ago in range(span))
 
 
 def a_day(hours: int, level: float) -> list[float]:

@@ -151,8 +151,14 @@ def _slot(bucket: int, step_s: int) -> int:
 
 @lru_cache(4096)
 def _slots(bucket: int, span: int, step_s: int) -> tuple[tuple[int, int], ...]:
-    """(hour of the day, how many) of the `span` buckets up to `bucket`."""
-    return tuple(Counter(_slot(bucket - ago, step_s) for ago in range(span)).items())
+    """(hour of the day, how many) of the `span` buckets up to `bucket`, hour by hour."""
+    found: Counter[int] = Counter()
+    start = bucket - span + 1
+    while start <= bucket:
+        following = -(-(start * step_s // 3600 + 1) * 3600 // step_s)  # the first bucket that begins in a later hour
+        found[_slot(start, step_s)] += min(following, bucket + 1) - start
+        start = following
+    return tuple(found.items())
 
 
 def pack(states: Floats) -> list[bytes]:
