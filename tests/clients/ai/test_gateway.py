@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from huntaze.clients.ai.memory_wire import MemoryWire
+from huntaze.clients.ai.wire import HttpWire
 from huntaze.models.base import new_id
 from huntaze.pipelines.ai.calls import Caller, ChatReply, ChatRequest
 from huntaze.pipelines.ai.deployments import Deployment, Routes
@@ -264,6 +265,24 @@ def test_a_stream_falls_back_only_before_it_has_begun(bench: Bench) -> None:
         list(broken)
     assert bench.outcomes[2:] == [("d0", "unavailable")], "what was said stays said"
     assert bench.budget.reserved == {}
+
+
+@pytest.mark.parametrize(
+    ("switch", "limits"),
+    [
+        ("hang", {"first_byte_s": 0.3}),  # the first byte
+        ("slow=600", {"first_byte_s": 0.3}),  # one that goes on too slowly
+        ("slow=100", {"timeout_s": 0.5}),  # the whole
+    ],
+)
+def test_a_stream_has_its_times(sandbox: str, switch: str, limits: dict[str, float]) -> None:
+    wire = HttpWire()
+    bench = Bench(wire, sandbox)
+    with pytest.raises(Transient, match=r"ai\.timeout"):
+        list(bench.gateway(f"sandbox-text+{switch}", **limits).stream(ASK, FRESH))
+    wire.close()
+    assert bench.outcomes == [("d0", "timeout")]
+    assert bench.budget.spent == bench.budget.rows[0][0].bound_micro_usd
 
 
 def test_a_reader_that_leaves_does_not_lose_what_is_paid(bench: Bench) -> None:
