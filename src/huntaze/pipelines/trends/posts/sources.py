@@ -66,7 +66,7 @@ def check_source(spec: SourceSpec) -> None:
     if not 1 <= spec.max_items <= ITEMS_MOST:
         raise BadSource("max_items", f"max_items must be from 1 to {ITEMS_MOST}.")
     if not 1 <= spec.max_charge_micro_usd <= CHARGE_MOST:
-        raise BadSource("max_charge", f"The charge of a run must be from 1 to {CHARGE_MOST} micro-USD.")
+        raise BadSource("max_charge_micro_usd", f"The charge of a run must be from 1 to {CHARGE_MOST} micro-USD.")
     _check_cron(spec.cron)
     spec.input()
 
