@@ -1,0 +1,1 @@
+"""What a creator's figures mean: figures in, checked insights out."""
