@@ -233,6 +233,20 @@ class TrendsDetect(PeriodicArgs):
     kind: ClassVar[str] = "trends.detect"
 
 
+class AiInsightsRun(PeriodicArgs):
+    """Have insights written for the creators behind `after`, a batch at a time."""
+
+    kind: ClassVar[str] = "ai.insights_run"
+
+    after: uuid.UUID | None = None  # None: from the first
+
+
+class AiInsights(PeriodicArgs):
+    """Tell a creator what the figures mean that the slot looks back on."""
+
+    kind: ClassVar[str] = "ai.insights"
+
+
 class Noop(JobArgs):
     """Nothing at all, through the whole engine: what the benchmarks and `doctor` send."""
 

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from huntaze.models import content_store, trend_run_store, webhook_store
 from huntaze.models.job_args import (
+    AiInsights,
+    AiInsightsRun,
     AiSweep,
     AnalyticsErase,
     AnalyticsMonths,
@@ -123,6 +125,8 @@ _ALL = (
     JobKind(OffersActivate, queue="default", flow_limit=1),
     JobKind(OffersExpire, queue="default", flow_limit=1),
     JobKind(AiSweep, queue="default", flow_limit=1),
+    JobKind(AiInsightsRun, queue="default", flow_limit=1),
+    JobKind(AiInsights, queue="ai", max_attempts=8, unique=Unique(by=("creator",))),
     JobKind(BillingRun, queue="default", flow_limit=1),
     JobKind(BillingPart, queue="default"),
     JobKind(BillingMeter, queue="default", flow_limit=1),

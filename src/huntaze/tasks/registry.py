@@ -17,6 +17,7 @@ _MODULES = (
     "analytics",
     "billing",
     "events",
+    "insights",
     "jobs",
     "noop",
     "offers",
