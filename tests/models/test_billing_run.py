@@ -12,7 +12,7 @@ from huntaze.models import billing_books, billing_run, billing_store, billing_us
 from huntaze.models.billing_invoices import Invoice, InvoiceLine, Receivable
 from huntaze.models.billing_plans import Coupon, PlanPrice, TaxRate
 from huntaze.models.billing_run import RunPolicy
-from huntaze.models.billing_subscriptions import Subscription
+from huntaze.models.billing_subscriptions import BillingItem, Subscription
 from huntaze.models.billing_usage import Metered
 from huntaze.models.database import Sessions
 from huntaze.models.events import Event
@@ -110,13 +110,14 @@ def test_what_cannot_be_read_stops_nobody_else(sessions: Sessions, creator: User
     assert reread(sessions, terms).held_code == "billing.bad_terms"
 
 
-def test_what_fails_while_it_is_drafted_gives_its_usage_back(sessions: Sessions, creator: User) -> None:
-    row = subscribe(sessions, creator)
+def test_what_fails_on_the_way_gives_its_usage_back_and_stops_nobody_else(sessions: Sessions, creator: User) -> None:
+    broken, sound = subscribe(sessions, creator), subscribe(sessions, creator)
     with sessions.begin() as session:
-        billing_usage.record(session, [Metered(row.id, "videos", Decimal(1), day(2025, 1, 1), "v1")])
-        crooked = {"kind": "tiered", "mode": "graduated", "tiers": [{"up_to": None, "unit_amount": "NaN", "flat": "0"}]}
-        session.execute(update(PlanPrice).filter_by(code="videos").values(terms=crooked))
-    assert run(sessions, START).held == (row.id,)
+        billing_usage.record(session, [Metered(broken.id, "videos", Decimal(1), day(2025, 1, 1), "v1")])
+        session.add(BillingItem(subscription_id=broken.id, source_key="x", line={"of": "another deploy"}))
+    assert run(sessions, START).held == (broken.id,)
+    assert [(one.subscription_id, one.number) for one in invoices(sessions)] == [(sound.id, 1)]
+    assert reread(sessions, broken).held_code == "billing.cannot_bill"
     with sessions() as session:
         assert session.scalar(text("SELECT count(*) FROM usage_records WHERE invoice_id IS NOT NULL")) == 0
 

@@ -24,6 +24,8 @@ from huntaze.models.billing_usage import Share
 from huntaze.pipelines.errors import HuntazeError
 
 CANNOT_BILL = "billing.cannot_bill"
+# What one subscription's rows can do to a batch: terms that cannot be read, amounts that no column holds, keys twice.
+_POISON = (IntegrityError, DataError, HuntazeError, ArithmeticError, LookupError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ def bill_batch(session: Session, slot: datetime, policy: RunPolicy) -> Billed:
     try:
         with session.begin_nested():
             return bill(session, rows, slot, policy)
-    except (IntegrityError, DataError):
-        session.expire_all()  # the database refused something of the batch: what it was is found one by one
+    except _POISON:
+        session.expire_all()  # whose fault it was is found one by one
         return _one_by_one(session, rows, slot, policy)
 
 
@@ -74,7 +76,7 @@ def _one_by_one(session: Session, rows: Sequence[Subscription], slot: datetime, 
             with session.begin_nested():
                 billed = bill(session, [row], slot, policy)
             numbers, held, ended = numbers + billed.numbers, held + billed.held, ended + billed.ended
-        except (IntegrityError, DataError) as error:
+        except _POISON as error:
             session.expire_all()
             held = (*held, _hold(session, row, slot, error))
     return Billed(len(rows), numbers, ended, held)
@@ -103,22 +105,8 @@ def draft(
             due.append(billing_drafts.due_of(row, offers, broken, slot, policy.most_periods))
         except (Held, HuntazeError) as error:
             held.append(_hold(session, row, slot, error))
-    drafted = _drafts(session, due, slot, held)
-    failed = {one.invoice_id for one in due} - {one.invoice_id for one in drafted}
-    if failed:
-        billing_usage.put_back(session, failed)
-    return drafted, held
-
-
-def _drafts(session: Session, due: Sequence[Due], slot: datetime, held: list[uuid.UUID]) -> list[Drafted]:
     terms = _load_terms(session, due)
-    drafted = []
-    for one in due:
-        try:
-            drafted.append(billing_drafts.draft(one, terms))
-        except (HuntazeError, ArithmeticError, ValueError, LookupError) as error:
-            held.append(_hold(session, one.row, slot, error))
-    return drafted
+    return [billing_drafts.draft(one, terms) for one in due], held
 
 
 def _load_terms(session: Session, due: Sequence[Due]) -> billing_drafts.Terms:

@@ -6,17 +6,17 @@ the sum nor marked, so the next invoice has it.
 
 import json
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import text, update
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from huntaze.models import billing_domain
 from huntaze.models.base import new_id
-from huntaze.models.billing_subscriptions import BillingItem, UsageRecord
+from huntaze.models.billing_subscriptions import BillingItem
 from huntaze.pipelines.billing.invoice import Line
 from huntaze.pipelines.billing.plans import Usage
 
@@ -99,12 +99,6 @@ def take_items(session: Session, shares: Sequence[Share]) -> dict[uuid.UUID, lis
 
 def _json(shares: Iterable[Share]) -> str:
     return json.dumps([share.__dict__ for share in shares], default=str)
-
-
-def put_back(session: Session, invoice_ids: Collection[uuid.UUID]) -> None:
-    """Unmarks what was taken for invoices that are not written after all."""
-    for table in (UsageRecord, BillingItem):
-        session.execute(update(table).where(table.invoice_id.in_(invoice_ids)).values(invoice_id=None))
 
 
 def carry(session: Session, subscription_id: uuid.UUID, lines: Iterable[Line]) -> None:
