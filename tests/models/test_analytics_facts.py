@@ -5,7 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
 from huntaze.models import analytics_cursor, analytics_facts, analytics_partitions, user_store
@@ -13,7 +13,7 @@ from huntaze.models.analytics_facts import Loaded
 from huntaze.models.database import Sessions
 from huntaze.models.users import User
 from huntaze.pipelines.analytics.facts import Fact, person_key
-from tests.models.raw_facts import load, raw, request, roll_all, spread_out
+from tests.models.raw_facts import kept, load, raw, request, roll_all, spread_out
 from tests.waiting import until
 
 AT = datetime(2024, 3, 31, 23, 50, tzinfo=UTC)
@@ -53,6 +53,7 @@ def test_a_higher_revision_takes_the_place_of_a_lower_one_in_any_order(
     assert len(stored(sessions)) == 1 + many
     roll_all(sessions)
     assert sum(row[0] for row in raw(sessions)["day"].values()) == 1 + many
+    assert kept(sessions) == raw(sessions), "and the bucket that it left was counted anew"
 
 
 def test_another_creators_event_with_the_same_id_is_another(sessions: Sessions, creator: User) -> None:
@@ -81,15 +82,30 @@ def test_two_that_load_the_same_events_at_once_wait_for_each_other(sessions: Ses
 
 
 def test_two_corrections_at_once_leave_one_fact(sessions: Sessions, creator: User) -> None:
-    load(sessions, creator.id, [request(1, AT)])
-    with sessions() as slow:
-        analytics_facts.load(slow, creator.id, [request(1, AT + timedelta(days=1), revision=1)])
-        late = threading.Thread(target=load, args=(sessions, creator.id, [request(1, NEXT_MONTH, revision=2)]))
+    """The second has seen that the event is there, and stops; the first corrects it meanwhile, and commits last."""
+    load(sessions, creator.id, [request(1, AT), request(2, NEXT_MONTH)])
+    late = threading.Thread(target=load, args=(sessions, creator.id, [request(1, NEXT_MONTH, revision=2)]))
+    there, go = threading.Event(), threading.Event()
+
+    def stop(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if threading.current_thread() is late and "AS known" in statement and not there.is_set():
+            there.set()
+            go.wait(30)
+
+    engine = sessions.kw["bind"]
+    event.listen(engine, "before_cursor_execute", stop)
+    try:
         late.start()
-        until(lambda: waiting_for_locks(sessions), "the second correction to wait for the first")
-        slow.commit()
+        assert there.wait(30)
+        with sessions() as first:
+            analytics_facts.load(first, creator.id, [request(1, AT + timedelta(days=1), revision=1)])
+            go.set()
+            until(lambda: waiting_for_locks(sessions), "the second correction to wait for the first")
+            first.commit()
         late.join(30)
-    assert [at for at, _ in stored(sessions)] == [NEXT_MONTH]
+    finally:
+        event.remove(engine, "before_cursor_execute", stop)
+    assert [at for at, _ in stored(sessions)] == [NEXT_MONTH, NEXT_MONTH]
 
 
 def waiting_for_locks(sessions: Sessions) -> bool:
