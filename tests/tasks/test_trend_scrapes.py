@@ -382,3 +382,14 @@ def test_rows_and_posts_go_after_their_days(fleet: Fleet) -> None:
             job_enqueue.enqueue(session, TrendsPrune(slot=slot))
         fleet.turn()
         assert (count(fleet, Post), count(fleet, PostMetric), count(fleet, TrendRawRow)) == left
+
+
+def test_rows_go_with_their_source(fleet: Fleet) -> None:
+    gone, kept = fleet.source(), fleet.source(query="#kept")
+    whole(fleet, gone, [video(n) for n in range(3)])
+    whole(fleet, kept, [video(n) for n in range(2)])
+    with fleet.sessions.begin() as session:
+        session.execute(text("DELETE FROM trend_sources WHERE id = :id"), {"id": gone.id})
+        job_enqueue.enqueue(session, TrendsPrune(slot=datetime.now(UTC)))
+    fleet.turn()
+    assert count(fleet, TrendRawRow) == 2

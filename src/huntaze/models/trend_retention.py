@@ -11,13 +11,21 @@ from sqlalchemy.orm import Session
 
 ROWS = 1000  # of one call
 
-# By runs, which are few: an index on the time of each row would cost as much as storing it.
+# By datasets, which are few, from one to the next by the key: an index on the time of each row would cost as much as
+# storing it. A run that went with its source or its owner takes its rows along.
 _RAW = text("""
-    DELETE FROM trend_raw_rows WHERE dataset_id IN (
-        SELECT dataset_id FROM trend_runs
-        WHERE ended_at < :before AND EXISTS (SELECT FROM trend_raw_rows WHERE dataset_id = trend_runs.dataset_id)
-        LIMIT 1
-    ) RETURNING 1
+    WITH RECURSIVE kept (dataset_id) AS (
+        (SELECT dataset_id FROM trend_raw_rows ORDER BY dataset_id LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT raw.dataset_id FROM trend_raw_rows AS raw WHERE raw.dataset_id > kept.dataset_id
+            ORDER BY raw.dataset_id LIMIT 1
+        ) FROM kept WHERE kept.dataset_id IS NOT NULL
+    ), past AS (
+        SELECT kept.dataset_id FROM kept LEFT JOIN trend_runs AS run ON run.dataset_id = kept.dataset_id
+        WHERE kept.dataset_id IS NOT NULL AND (run.id IS NULL OR run.ended_at < :before) LIMIT 1
+    )
+    DELETE FROM trend_raw_rows WHERE dataset_id IN (SELECT dataset_id FROM past) RETURNING 1
 """)
 _DISPATCHES = text("""
     DELETE FROM apify_dispatches WHERE dispatch_id IN (
