@@ -10,7 +10,7 @@ from huntaze.api.server import build_server, configure_logs
 from huntaze.settings import Settings, SettingsError, load
 
 # What requests ask for; a test looks that no other is used.
-GROUPS = ("database", "redis", "s3", "api", "retention", "webhooks", "billing", "invoice", "apify")
+GROUPS = ("database", "redis", "s3", "ai", "api", "retention", "webhooks", "billing", "invoice", "apify")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """The application, put together. Nothing opens before the lifespan starts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +12,7 @@ from huntaze import tracing
 from huntaze.api import docs_page, error_handlers
 from huntaze.api.edge import Edge
 from huntaze.api.metrics import Metrics
+from huntaze.api.models_at_work import ModelsAtWork
 from huntaze.api.probes import Probes
 from huntaze.api.problems import Problem
 from huntaze.api.routes import (
@@ -23,9 +24,11 @@ from huntaze.api.routes import (
     billing_subscriptions,
     events,
     health,
+    insights,
     jobs,
     offers,
     payment_webhooks,
+    suggestions,
     trend_sources,
     uploads,
     videos,
@@ -34,8 +37,11 @@ from huntaze.api.routes import (
 from huntaze.api.schemas.analytics_events import EventBatch
 from huntaze.api.services import Services
 from huntaze.api.streams import StreamPolicy, Streams
+from huntaze.clients.ai.build import build_gateway
+from huntaze.clients.ai.ports import Budget, ModelGateway
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models import tally
+from huntaze.models.ai_budget import BudgetLedger
 from huntaze.models.database import build_engine, build_sessions
 from huntaze.settings import Settings
 
@@ -75,8 +81,14 @@ class Api(FastAPI):
         return document
 
 
-def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> FastAPI:
-    """The ASGI application. Its server ends `app.state.streams` at a stop, and reads `app.state.settings`."""
+def build_app(
+    settings: Settings,
+    *,
+    policy: StreamPolicy | None = None,
+    gateway: Callable[[Budget], ModelGateway] | None = None,
+) -> FastAPI:
+    """The ASGI application. Its server ends `app.state.streams` at a stop, and reads `app.state.settings`.
+    `gateway`: in place of the one of the settings."""
     metrics, streams = Metrics(), Streams(policy or StreamPolicy())
 
     @asynccontextmanager
@@ -93,13 +105,19 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
         probes = Probes(settings, objects)
         sessions = build_sessions(engine.execution_options(isolation_level="READ COMMITTED"))
         statements = build_sessions(engine)
+        ledger = BudgetLedger(sessions)
+        models = gateway(ledger) if gateway else build_gateway(settings.ai, settings.redis, ledger)
         streams.serve_from(sessions)
         metrics.watch_backlog(probes.sessions)
         tally.watch(sessions, metrics.tally)
         tally.watch(statements, metrics.tally)
         listener = asyncio.create_task(streams.listen(settings.database.libpq_url), name="event-listener")
         try:
-            yield {"services": Services(settings, sessions, statements, objects, streams, probes, metrics)}
+            yield {
+                "services": Services(
+                    settings, sessions, statements, objects, streams, probes, metrics, ModelsAtWork(models)
+                )
+            }
         finally:
             streams.close()
             listener.cancel()
@@ -132,6 +150,8 @@ def build_app(settings: Settings, *, policy: StreamPolicy | None = None) -> Fast
         billing_invoices,
         billing_subscriptions,
         ai_usage,
+        suggestions,
+        insights,
         analytics_events,
         trend_sources,
         apify_webhooks,

@@ -8,6 +8,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from huntaze.api.metrics import Metrics
+from huntaze.api.models_at_work import ModelsAtWork
 from huntaze.api.probes import Probes
 from huntaze.api.streams import Streams
 from huntaze.clients.object_store import ObjectStore
@@ -32,6 +33,7 @@ class Services:
     streams: Streams
     probes: Probes
     metrics: Metrics
+    models: ModelsAtWork
     look_ups: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LOOK_UPS))
 
 

@@ -2,9 +2,9 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
+from huntaze.clients.ai.checked import BAD_ANSWER, ask_checked
 from huntaze.models import insight_figures, insight_store
 from huntaze.models.insights import InsightSet
 from huntaze.models.job_args import AiInsights, AiInsightsRun
@@ -12,7 +12,7 @@ from huntaze.pipelines.ai.calls import Caller, ChatReply
 from huntaze.pipelines.ai.replies import UnusableAnswer
 from huntaze.pipelines.errors import Permanent
 from huntaze.pipelines.insights.figures import Figure, figures_key
-from huntaze.pipelines.insights.insight import PROMPT, Checked, build_request, parse_insights
+from huntaze.pipelines.insights.insight import PROMPT, build_request, parse_insights
 from huntaze.tasks.context import JobContext
 from huntaze.tasks.registry import job
 
@@ -58,37 +58,21 @@ def write_insights(ctx: JobContext, args: AiInsights) -> None:
 
 
 def _asked(ctx: JobContext, figures: Sequence[Figure]) -> dict[str, Any]:
-    checked, replies = _ask(ctx, figures)
-    return {
-        "insights": [one.model_dump(mode="json") for one in checked.insights],
-        "dropped": len(checked.dropped),
-        "usage": _usage(replies),
-    }
-
-
-def _ask(ctx: JobContext, figures: Sequence[Figure]) -> tuple[Checked, list[ChatReply]]:
-    """The checked answer, and every reply that was paid for it: one that cannot be read is asked for again, once.
-
-    Raises Permanent (`ai.bad_answer`) with both answers in its detail, for operators.
-    """
-    request = build_request(figures)
+    """Raises Permanent (`ai.bad_answer`) with both answers in its detail, for operators."""
     # Sets are kept in the ledger; an answer that cannot be used must not be given again.
     caller = Caller(ctx.job.creator_id, ctx.job.id, cache_s=0)
     ctx.progress(0.1, "ask")
-    replies = [ctx.clients.ai.complete(request, caller)]
     try:
-        return parse_insights(replies[0].text, figures), replies
+        told = ask_checked(ctx.clients.ai, build_request(figures), caller, lambda text: parse_insights(text, figures))
     except UnusableAnswer as error:
-        first = error
-    ctx.progress(0.6, "repair")
-    again = replace(request, prompt=f"{request.prompt}\n\nAnswer with the one JSON object and nothing else.")
-    replies.append(ctx.clients.ai.complete(again, caller))
-    try:
-        return parse_insights(replies[1].text, figures), replies
-    except UnusableAnswer as second:
-        failure = Permanent("ai.bad_answer", "The model's answer about these figures could not be used.")
-        failure.detail = f"{first.detail}\n\nand when asked again: {second.detail}\n\nusage: {_usage(replies)}"
+        failure = Permanent(BAD_ANSWER, "The model's answer about these figures could not be used.")
+        failure.detail = error.detail
         raise failure from None
+    return {
+        "insights": [one.model_dump(mode="json") for one in told.value.insights],
+        "dropped": len(told.value.dropped),
+        "usage": _usage(told.replies),
+    }
 
 
 def _usage(replies: Sequence[ChatReply]) -> dict[str, Any]:
