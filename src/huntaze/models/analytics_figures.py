@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import inspect, select, tuple_, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session
 
 from huntaze.models.analytics import Bucket, Period
@@ -31,7 +31,7 @@ Kept = type[Bucket] | type[Period]
 
 def fold_large(session: Session, table: Kept, keys: Sequence[tuple[object, ...]]) -> None:
     """Makes sketches of what is too much to stand in a row as it is; `keys`: the rows' primary keys."""
-    columns = inspect(table).primary_key
+    columns = list(table.__table__.primary_key)
     for start in range(0, len(keys), AT_ONCE):
         some = tuple_(*columns).in_(keys[start : start + AT_ONCE])
         rows = session.execute(select(*columns, table.persons, table.spread).where(some)).all()
