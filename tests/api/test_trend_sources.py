@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from huntaze.api.app import build_app
 from huntaze.clients.apify.hooks import PATH, hook_token
@@ -121,6 +121,8 @@ def test_a_webhook_makes_somebody_ask_once(
     body = {"eventType": "ACTOR.RUN.SUCCEEDED", "resource": {"id": "abc", "status": "SUCCEEDED", "usageTotalUsd": 0}}
     for _ in range(3):
         assert connect().post(path, json=body, headers={"X-Apify-Webhook-Dispatch-Id": "d1"}).status_code == 202
+        with sessions.begin() as session:  # what it asked for is done when the next delivery comes
+            session.execute(update(Job).values(state="succeeded", finished_at=func.clock_timestamp()))
     assert checks(sessions) == [{"run_id": str(run.id), "external_id": "abc"}]
     for _ in range(2):  # a delivery without a name is the same news
         assert connect().post(path, json={"eventType": [], "resource": {"id": {}}}).status_code == 202
