@@ -20,6 +20,16 @@ Items = Annotated[int, Field(ge=1, le=ITEMS_MOST, description="most posts of one
 Charge = Annotated[
     int, Field(ge=1, le=CHARGE_MOST, description="most that one run may cost, in millionths of a dollar")
 ]
+_RUN_LINE = {
+    "id": _RUN,
+    "state": "collected",
+    "verdict": "sample",
+    "slot": "2026-11-02T12:00:00Z",
+    "posts": 188,
+    "posts_new": 120,
+    "cost_micro_usd": 61_000,
+    "ended_at": "2026-11-02T12:02:31Z",
+}
 
 
 class SourceRequest(Body):
@@ -111,22 +121,7 @@ class SourcePage(BaseModel):
 class SourceRunView(BaseModel):
     """A run of a source, as it stands."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": _RUN,
-                    "state": "collected",
-                    "verdict": "sample",
-                    "slot": "2026-11-02T12:00:00Z",
-                    "posts": 188,
-                    "posts_new": 120,
-                    "cost_micro_usd": 61_000,
-                    "ended_at": "2026-11-02T12:02:31Z",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_RUN_LINE]})
 
     id: uuid.UUID
     state: RunState
@@ -144,5 +139,7 @@ class SourceRunView(BaseModel):
 
 class SourceRunList(BaseModel):
     """Newest first, twenty at most."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"runs": [_RUN_LINE]}]})
 
     runs: list[SourceRunView]
