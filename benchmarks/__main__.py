@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Callable
 
-from benchmarks import ai, ai_budget, analytics, api, billing, demo, engine, trends, video
+from benchmarks import ai, ai_budget, ai_hits, analytics, api, billing, demo, engine, trends, video
 from benchmarks.rig.report import Options, Report, merged
 
 ALL: dict[str, Callable[[Options], Report]] = {
@@ -15,6 +15,7 @@ ALL: dict[str, Callable[[Options], Report]] = {
     "video": video.run,
     "ai": ai.run,
     "ai_budget": ai_budget.run,
+    "ai_hits": ai_hits.run,
     "analytics": analytics.run,
     "billing": billing.run,
 }

@@ -44,7 +44,7 @@ def run(options: Options) -> Report:
     report.sizes = {"calls": calls, "crowd": CROWD, "hits": calls * 2}
     parts = options.only or PARTS[:-1]
     if {"overhead", "flight", "hits"} & set(parts):
-        with rig() as stores, _sandbox(stores) as url:
+        with rig() as stores, sandbox(stores) as url:
             report.versions = stores.store_versions()
             if "overhead" in parts:
                 _overhead(stores, report, url, calls)
@@ -60,16 +60,16 @@ def run(options: Options) -> Report:
 
 
 @contextmanager
-def _sandbox(stores: Rig) -> Iterator[str]:
+def sandbox(stores: Rig) -> Iterator[str]:
     with HeldPort() as port:
         stores.start("sandbox", "huntaze.cli.sandbox_ai", "--port", str(port.number))
         url = f"http://{LOOPBACK}:{port.number}"
-        stores.until(lambda: _answers(f"{url}/healthz"), "the sandbox", 30)
+        stores.until(lambda: answers(f"{url}/healthz"), "the sandbox", 30)
     yield f"{url}/v1"
     stores.stop("sandbox")
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         return httpx.get(url, trust_env=False).status_code == 200
     except httpx.HTTPError:

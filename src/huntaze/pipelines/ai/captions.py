@@ -31,6 +31,9 @@ class _Answer(BaseModel):
     captions: list[Caption] = Field(min_length=1, max_length=COUNT_MOST)
 
 
+_SCHEMA: Final = _Answer.model_json_schema()
+
+
 @dataclass(frozen=True)
 class Seen:
     """A video by its analysis (pipelines/video/report.py, as JSON). `language`: BCP 47, that of the captions."""
@@ -60,7 +63,7 @@ def build_request(seen: Seen) -> ChatRequest:
         "\n".join(lines),
         system=prompt.system,
         max_tokens=300 * seen.count,
-        schema=_Answer.model_json_schema(),
+        schema=_SCHEMA,
         prompt_version=prompt.version,
     )
 

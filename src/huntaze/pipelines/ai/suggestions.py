@@ -35,6 +35,9 @@ class _Answer(BaseModel):
     suggestions: list[Suggestion] = Field(min_length=COUNT, max_length=COUNT)
 
 
+_SCHEMA: Final = _Answer.model_json_schema()
+
+
 @dataclass(frozen=True)
 class Message:
     """What a fan wrote. `before`: (who, text), the oldest first; `note`: how the creator likes to sound."""
@@ -56,7 +59,7 @@ def build_request(message: Message) -> ChatRequest:
         "\n".join(lines),
         system=prompt.system,
         max_tokens=900,
-        schema=_Answer.model_json_schema(),
+        schema=_SCHEMA,
         prompt_version=prompt.version,
     )
 

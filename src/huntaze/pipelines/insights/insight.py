@@ -58,6 +58,9 @@ class _Answer(BaseModel):
     insights: list[_Written] = Field(max_length=MOST)
 
 
+_SCHEMA: Final = _Answer.model_json_schema()
+
+
 @dataclass(frozen=True)
 class Checked:
     """What is left of an answer. `dropped`: why each of the others is not there, for operators."""
@@ -74,7 +77,7 @@ def build_request(figures: Sequence[Figure]) -> ChatRequest:
         f"The figures:\n{listing(figures)}",
         system=prompt.system,
         max_tokens=1500,
-        schema=_Answer.model_json_schema(),
+        schema=_SCHEMA,
         prompt_version=prompt.version,
     )
 
