@@ -17,6 +17,7 @@ from huntaze.api.probes import Probes
 from huntaze.api.problems import Problem
 from huntaze.api.routes import (
     ai_usage,
+    analytics,
     analytics_events,
     apify_webhooks,
     batches,
@@ -39,6 +40,7 @@ from huntaze.api.services import Services
 from huntaze.api.streams import StreamPolicy, Streams
 from huntaze.clients.ai.build import build_gateway
 from huntaze.clients.ai.ports import Budget, ModelGateway
+from huntaze.clients.read_cache import ReadCache
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models import tally
 from huntaze.models.ai_budget import BudgetLedger
@@ -115,7 +117,15 @@ def build_app(
         try:
             yield {
                 "services": Services(
-                    settings, sessions, statements, objects, streams, probes, metrics, ModelsAtWork(models)
+                    settings,
+                    sessions,
+                    statements,
+                    objects,
+                    streams,
+                    probes,
+                    metrics,
+                    ModelsAtWork(models),
+                    ReadCache(settings.redis),
                 )
             }
         finally:
@@ -152,6 +162,7 @@ def build_app(
         ai_usage,
         suggestions,
         insights,
+        analytics,
         analytics_events,
         trend_sources,
         apify_webhooks,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from huntaze.api.problems import ProblemError, refuse_field
 from huntaze.api.services import Services, ServicesOf
-from huntaze.models import user_store
+from huntaze.models import analytics_facts, user_store
 from huntaze.models.user_store import Identity
 from huntaze.models.users import Scope
 
@@ -67,7 +67,9 @@ class _Require:
             identity = user_store.authenticate(session, secret) if plausible else None
             if identity is None:
                 raise _unauthorized("auth.invalid_key", "This key is wrong, expired or revoked.", "invalid_token")
-            creator_id = _creator(session, identity, x_creator_id)
+            # Figures of all creators together are nobody's: whoever may read them acts for none.
+            whole = self.scope is Scope.PLATFORM
+            creator_id = analytics_facts.PLATFORM if whole else _creator(session, identity, x_creator_id)
         if self.scope not in identity.scopes:
             raise _forbidden("auth.scope_missing", f"This key lacks the scope {self.scope.value}.", self.scope)
         return Caller(creator_id, secret)
@@ -105,3 +107,4 @@ def _forbidden(code: str, detail: str, scope: Scope) -> ProblemError:
 
 Reader = Annotated[Caller, Depends(_Require(Scope.READ))]
 Writer = Annotated[Caller, Depends(_Require(Scope.WRITE))]
+Operator = Annotated[Caller, Depends(_Require(Scope.PLATFORM))]

@@ -12,6 +12,7 @@ from huntaze.api.models_at_work import ModelsAtWork
 from huntaze.api.probes import Probes
 from huntaze.api.streams import Streams
 from huntaze.clients.object_store import ObjectStore
+from huntaze.clients.read_cache import ReadCache
 from huntaze.models.database import Sessions
 from huntaze.settings import Settings
 
@@ -34,6 +35,7 @@ class Services:
     probes: Probes
     metrics: Metrics
     models: ModelsAtWork
+    reads: ReadCache
     look_ups: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LOOK_UPS))
 
 

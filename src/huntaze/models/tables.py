@@ -3,6 +3,7 @@
 from huntaze.models import (
     ai_usage,
     analytics,
+    analytics_versions,
     batches,
     billing_invoices,
     billing_ledger,
@@ -17,6 +18,7 @@ from huntaze.models import (
     nodes,
     offers,
     periodic,
+    reports,
     scrape_budget,
     trend_posts,
     trend_sources,
@@ -29,6 +31,7 @@ from huntaze.models.base import Base
 MODULES = (
     ai_usage,
     analytics,
+    analytics_versions,
     batches,
     billing_invoices,
     billing_ledger,
@@ -43,6 +46,7 @@ MODULES = (
     nodes,
     offers,
     periodic,
+    reports,
     scrape_budget,
     trend_posts,
     trend_sources,

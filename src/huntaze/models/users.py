@@ -16,6 +16,7 @@ class Scope(enum.StrEnum):
 
     READ = "read"  # every GET of its creator's rows
     WRITE = "write"  # uploads, enqueueing, cancel and retry
+    PLATFORM = "platform"  # figures of the platform as a whole, of all creators together
     ACT_FOR = "act_for"  # a service's key: names the creator it acts for in the X-Creator-Id header
 
 
