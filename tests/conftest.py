@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, text
 
 from huntaze.cli.stack.stores import Stores, embedded_stores
@@ -14,6 +15,10 @@ from huntaze.models import schema, user_store
 from huntaze.models.database import Sessions, build_engine, build_sessions
 from huntaze.models.users import User
 from huntaze.settings import Settings, load
+
+# A machine that is busy is not a failure: what hangs is found by whoever waits for the suite.
+hypothesis_settings.register_profile("huntaze", deadline=None)
+hypothesis_settings.load_profile("huntaze")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
