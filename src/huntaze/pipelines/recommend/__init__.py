@@ -1,0 +1,1 @@
+"""Which trends a creator should hear of, and why."""
