@@ -42,6 +42,7 @@ BROKEN = {
     "periods of a subscription": "UPDATE invoices SET period_end = period_end - interval '1 s' WHERE number = 1",
     "usage of an invoice": "INSERT INTO usage_records (id, subscription_id, meter, quantity, source_key, occurred_at,"
     " invoice_id) SELECT gen_random_uuid(), id, 'videos', 1, 'x', now(), gen_random_uuid() FROM subscriptions",
+    "usage on the lines": "UPDATE invoice_lines SET source_key = source_key || ':usage:x' WHERE position = 0",
     "outcome of a charge": "INSERT INTO payment_attempts (id, invoice_id, number, idempotency_key, gateway,"
     " amount_minor, currency, method, state, started_at) SELECT gen_random_uuid(), id, 1, 'k',"
     " 'stripe', 1, 'EUR', 'card', 'unknown', now() - interval '2 days' FROM invoices WHERE number = 1",

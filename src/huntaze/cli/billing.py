@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from huntaze.cli import billing_plans
 from huntaze.cli.billing_simulation.run import Found, Simulation
 from huntaze.cli.here import ledger, settings_here
 from huntaze.cli.moments import MOMENT, parse_moment
@@ -25,6 +26,8 @@ from huntaze.pipelines.billing.money import format_money
 from huntaze.pipelines.errors import Permanent
 
 billing = typer.Typer(no_args_is_help=True, help="Bill what is due; preview, audit and simulate.")
+billing.add_typer(billing_plans.plans, name="plans")
+billing.command()(billing_plans.subscribe)
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Slot = Annotated[str | None, typer.Option(help=f"as if it were then: {MOMENT}; default: now")]
 Subscription = Annotated[uuid.UUID, typer.Argument(metavar="SUBSCRIPTION", help="its id")]

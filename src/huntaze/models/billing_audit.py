@@ -116,6 +116,17 @@ CHECKS = {
             UNION SELECT invoice_id FROM billing_items WHERE invoice_id IS NOT NULL
         ) AS marked WHERE NOT EXISTS (SELECT FROM invoices WHERE id = marked.invoice_id)
     """,
+    # Usage is marked with the invoice that bills it; in millionths, which is what a quantity is kept in.
+    "usage on the lines": """
+        SELECT invoice_id::text, coalesce(counted.quantity, 0) * 1000000, coalesce(billed.quantity, 0) * 1000000
+        FROM (
+            SELECT invoice_id, sum(quantity) AS quantity FROM usage_records WHERE invoice_id IS NOT NULL GROUP BY 1
+        ) AS counted FULL JOIN (
+            SELECT invoice_id, sum(quantity) AS quantity FROM invoice_lines
+            WHERE source_key LIKE '%:usage:%' GROUP BY 1
+        ) AS billed USING (invoice_id)
+        WHERE coalesce(counted.quantity, 0) <> coalesce(billed.quantity, 0)
+    """,
     # Charges and refunds whose outcome nobody has told for a day: somebody has to ask the gateway.
     "outcome of a charge": """
         SELECT id::text, 1, 0 FROM payment_attempts

@@ -52,13 +52,14 @@ def create_plan(session: Session, plan: Plan, prices: Sequence[NewPrice]) -> Pla
 @dataclass(frozen=True)
 class Wanted:
     """Who subscribes to what. `anchor`: a moment that boundaries are derived from; None: where the first period begins,
-    which is after the trial."""
+    which is after the trial. `trial_days`: None for the plan's own."""
 
     creator_id: uuid.UUID
     plan_id: uuid.UUID
     quantity: int = 1
     time_zone: str = "UTC"
     anchor: datetime | None = None
+    trial_days: int | None = None
     coupon_id: uuid.UUID | None = None
     coupon_periods: int | None = None
     tax_rate_id: uuid.UUID | None = None
@@ -70,7 +71,8 @@ def subscribe(session: Session, wanted: Wanted, at: datetime) -> Subscription:
     """A subscription from `at` on; its first invoice is the next run's. Raises BillingError for an unknown zone."""
     plan = session.get_one(Plan, wanted.plan_id)
     zone_of(wanted.time_zone)
-    trial_end = at + timedelta(days=plan.trial_days) if plan.trial_days else None
+    days = plan.trial_days if wanted.trial_days is None else wanted.trial_days
+    trial_end = at + timedelta(days=days) if days else None
     first = trial_end or at
     row = Subscription(
         id=new_id(),

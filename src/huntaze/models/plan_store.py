@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from huntaze.models.billing_plans import Plan
@@ -16,5 +17,5 @@ def newest(session: Session, code: str) -> Plan | None:
 
 def on_sale(session: Session) -> Sequence[Plan]:
     """The newest version of each plan that is not retired, by code."""
-    query = select(Plan).where(Plan.retired_at.is_(None)).distinct(Plan.code)
+    query = select(Plan).where(Plan.retired_at.is_(None)).ext(distinct_on(Plan.code))
     return session.scalars(query.order_by(Plan.code, Plan.version.desc())).all()

@@ -45,6 +45,15 @@ def user_exists(session: Session, user_id: uuid.UUID) -> bool:
     return bool(session.execute(_EXISTS, {"id": user_id}).scalar_one())
 
 
+def find_user(session: Session, named: str) -> uuid.UUID | None:
+    """The creator with this handle, or else with this id."""
+    found = session.scalars(select(User.id).where(User.handle == named)).one_or_none()
+    try:
+        return found or session.scalars(select(User.id).where(User.id == uuid.UUID(named))).one_or_none()
+    except ValueError:
+        return None
+
+
 def create_key(
     session: Session,
     user_id: uuid.UUID | None,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
 from huntaze.api.auth import Caller, Reader, Writer
@@ -15,11 +15,13 @@ from huntaze.api.schemas.billing_subscriptions import (
     CancelRequest,
     ChangeRequest,
     PreviewView,
+    SubscribeRequest,
     SubscriptionPage,
     SubscriptionView,
 )
 from huntaze.api.services import Services, ServicesOf
-from huntaze.models import billing_reads, billing_store, plan_store
+from huntaze.models import billing_orders, billing_reads, billing_store, plan_store
+from huntaze.models.billing_orders import BadOrder, Order
 from huntaze.models.billing_subscriptions import Subscription
 from huntaze.pipelines.errors import Permanent
 
@@ -27,8 +29,35 @@ router = APIRouter(prefix="/v1/subscriptions", tags=["billing"])
 
 _NONE = ("subscription.not_found", "There is no subscription with this id.")
 _NOT_ACTIVE = ("subscription.not_active", "This subscription is cancelled.")
+_NO_PLAN = ("plan.not_found", "There is no plan with this code on sale.")
+_EXISTS = ("subscription.exists", "There is a subscription to this plan with other terms; change that one.")
 _REFUSALS = problems(400, 404, 409, 413, s404=_NONE, s409=_NOT_ACTIVE)
 _ACTIONS = problems(404, 409, s404=_NONE, s409=_NOT_ACTIVE)
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={200: {"model": SubscriptionView, "description": "It was there already"}}
+    | problems(400, 404, 409, 413, s404=_NO_PLAN, s409=_EXISTS),
+    summary="Subscribe to a plan",
+)
+def subscribe(body: SubscribeRequest, services: ServicesOf, caller: Writer, response: Response) -> SubscriptionView:
+    """From now on, or after the plan's trial, which is had once; the first invoice is made within the hour. A repeat
+    gets the same subscription, with 200. Tax and payment are as with the subscription before it; where there was none,
+    invoices stay open until they are paid. 409: `subscription.exists`, `subscription.owes`."""
+    order = Order(body.plan, body.quantity, body.time_zone, body.coupon)
+    with services.sessions.begin() as session:
+        try:
+            row, made = billing_orders.place(session, caller.creator_id, order, billing_reads.db_now(session))
+        except BadOrder as error:
+            missing = error.code.endswith(".not_found")
+            raise refuse_field(404 if missing else 422, error.code, error.field, error.message) from None
+        except Permanent as error:
+            raise ProblemError(409, error.code, error.message) from None
+        response.status_code = 201 if made else 200
+        response.headers["Location"] = f"/v1/subscriptions/{row.id}"
+        return _view(session, row.id, caller)
 
 
 @router.get("", responses=problems(), summary="List subscriptions")

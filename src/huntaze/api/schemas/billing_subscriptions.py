@@ -75,6 +75,22 @@ class SubscriptionPage(BaseModel):
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
+class SubscribeRequest(Body):
+    """A plan, and how many of it. Who pays, and which tax is due, is not the request's to say."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"plan": "pro", "quantity": 3, "coupon": "WELCOME"}]})
+
+    plan: Code = Field(description="a plan's code; its newest version is meant")
+    quantity: int = Field(1, ge=1, le=1_000_000)
+    coupon: Code | None = Field(None, description="each can be used once")
+    time_zone: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="IANA name, of the days on which periods begin; default: one's own",
+    )
+
+
 class ChangeRequest(Body):
     """Another plan, another quantity, or both."""
 
