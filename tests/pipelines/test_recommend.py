@@ -109,7 +109,7 @@ def test_what_comes_after_now_is_not_known() -> None:
 
 def test_variety_takes_the_place_of_more_of_the_same() -> None:
     twins = [trend(f"bread{letter}", "bread flour oven crust baking", baking=0.9) for letter in "abcd"]
-    trends = Trends([*twins, CARS])
+    trends = Trends([*twins, CARS, *(trend(f"other{letter}") for letter in "abcdefghijklmnopqrstuvwxyz")])
     ranked = [Scored(one, 1.0 - at / 100, 1.0, 1.0, ()) for at, one in enumerate(twins)]
     ranked.append(Scored(CARS, 0.9, 1.0, 1.0, ()))
     assert [one.candidate.name for one in diversify(trends, ranked, 2)] == ["breada", "drift"]
@@ -136,10 +136,11 @@ def test_chances_add_up_and_are_kept(weights: list[float], count: int, seed: int
 
 def test_a_propensity_is_how_often_it_happens() -> None:
     rest = [Scored(trend(f"t{at}"), 1.0, weight, 1.0, ()) for at, weight in enumerate((0.9, 0.5, 0.1, 0.1))]
-    chance, seen = random.Random(3), Counter[str]()
+    chance, seen, expected = random.Random(3), Counter[str](), inclusion([0.9, 0.5, 0.1, 0.1], 2)
     for _ in range(4000):
-        seen.update(names(explore(rest, 2, chance)))
-    expected = inclusion([0.9, 0.5, 0.1, 0.1], 2)
+        picks = explore(rest, 2, chance)
+        seen.update(names(picks))
+        assert all(one.propensity == expected[int(one.scored.candidate.name[1:])] for one in picks)
     assert [seen[f"t{at}"] / 4000 for at in range(4)] == pytest.approx(expected, abs=0.03)
     with pytest.raises(ValueError, match="below 0"):
         inclusion([-1.0], 1)
