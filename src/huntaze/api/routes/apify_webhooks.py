@@ -1,35 +1,29 @@
-"""What Apify tells of a run's end. The address is the secret, and what it says is only a reason to ask."""
+"""What Apify tells of a run's end. The address is the secret, and what it says is only a reason to ask. Not for
+callers, so not in their document."""
 
 import hashlib
 import uuid
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from huntaze.api.problems import not_found, problems
+from huntaze.api.problems import not_found
 from huntaze.api.services import ServicesOf
 from huntaze.clients.apify.hooks import PATH, is_token
 from huntaze.models import job_enqueue, trend_run_store
 from huntaze.models.job_args import TrendsCheck
 
-router = APIRouter(tags=["sources"])
+router = APIRouter(include_in_schema=False)
 
 
 class Received(BaseModel):
     """The same for every delivery of a dispatch."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"received": True}]})
-
     received: bool = True
 
 
-@router.post(
-    f"{PATH}/{{run_id}}/{{token}}",
-    status_code=202,
-    responses=problems(400, 404, 413, s404=("run.not_found", "There is no run with this id.")),
-    summary="Apify tells of a run",
-)
+@router.post(f"{PATH}/{{run_id}}/{{token}}", status_code=202)
 def receive(
     run_id: uuid.UUID,
     token: str,

@@ -38,8 +38,10 @@ _ACTIONS = problems(404, 409, s404=_NONE, s409=_NOT_ACTIVE)
 @router.post(
     "",
     status_code=201,
-    responses={200: {"model": SubscriptionView, "description": "It was there already"}}
-    | problems(400, 404, 409, 413, s404=_NO_PLAN, s409=_EXISTS),
+    responses={
+        200: {"model": SubscriptionView, "description": "It was there already"},
+        **problems(400, 404, 409, 413, s404=_NO_PLAN, s409=_EXISTS),
+    },
     summary="Subscribe to a plan",
 )
 def subscribe(body: SubscribeRequest, services: ServicesOf, caller: Writer, response: Response) -> SubscriptionView:

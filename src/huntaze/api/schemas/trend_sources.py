@@ -20,7 +20,7 @@ Items = Annotated[int, Field(ge=1, le=ITEMS_MOST, description="most posts of one
 Charge = Annotated[
     int, Field(ge=1, le=CHARGE_MOST, description="most that one run may cost, in millionths of a dollar")
 ]
-_RUN_LINE = {
+_RUN_LINE: dict[str, Any] = {
     "id": _RUN,
     "state": "collected",
     "verdict": "sample",
