@@ -257,3 +257,17 @@ def test_who_waits_for_a_model_holds_up_nobody_else(ai: Ai, creator: User, stran
             thread.join(15)
     assert seen == [200] * 8
     assert client.post(ROUTE, json=fresh()).status_code == 200, "places are given back"
+
+
+def test_a_reader_that_leaves_gives_its_place_back(ai: Ai, creator: User, model: Model) -> None:
+    gate = threading.Event()
+    model.answer = lambda request: GOOD if gate.wait(10) else ""
+    client = ai(creator)
+    try:
+        for _ in range(8):
+            with pytest.raises(httpx.ReadTimeout):
+                client.post(ROUTE, json=fresh() | {"stream": True}, timeout=httpx.Timeout(5, read=0.1))
+    finally:
+        gate.set()
+    until(lambda: client.post(ROUTE, json=fresh()).status_code == 200, "a place")
+    until(lambda: len(model.asked) >= 9, "the answers that were paid all the same")
