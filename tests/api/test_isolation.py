@@ -1,12 +1,14 @@
 """Another creator's rows do not exist, on any route; and every route asks who is there."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import text
 
+from huntaze.api import routes
 from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models.database import Sessions
 from huntaze.models.users import User
@@ -35,6 +37,14 @@ def test_every_route_but_health_wants_a_key(connect: Connect) -> None:
         responses = op["responses"]
         assert {"401", "403", "422", "503"} <= set(responses), (method, path)
         assert all(list(r["content"]) == ["application/problem+json"] for s, r in responses.items() if s >= "4")
+
+
+def test_only_vendors_addresses_are_not_in_the_document() -> None:
+    """What is not in it is not looked at above: such a route asks for a signature or a secret of its own."""
+    hidden = [
+        file.stem for file in Path(routes.__path__[0]).glob("*.py") if "in_schema=False)\n" in file.read_text("utf-8")
+    ]
+    assert sorted(hidden) == ["apify_webhooks", "payment_webhooks"]
 
 
 def test_the_document_is_whole(connect: Connect) -> None:

@@ -3,6 +3,7 @@
 import copy
 import tomllib
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,3 +123,10 @@ def test_what_is_no_table_is_refused(nothing: Any) -> None:
 
 def test_an_empty_file_holds_nothing() -> None:
     assert read_catalog({}) == Catalog()
+
+
+def test_the_example_in_the_docs_can_be_loaded() -> None:
+    docs = Path(__file__).parents[3] / "docs" / "billing.md"
+    example = docs.read_text("utf-8").split("```toml\n")[1].split("```")[0]
+    catalog = read_catalog(tomllib.loads(example, parse_float=Decimal))
+    assert [price.code for price in catalog.plans[0].prices] == ["fee", "videos"]
