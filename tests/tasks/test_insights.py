@@ -29,6 +29,7 @@ from huntaze.pipelines.ai.errors import BudgetExhausted
 from huntaze.pipelines.errors import Permanent
 from huntaze.tasks import insights
 from huntaze.tasks.context import JobContext
+from tests.models import billing_kit
 from tests.pipelines.ai.injections import CANARY
 
 SLOT = datetime.now(UTC).replace(hour=4, minute=20, second=0, microsecond=0)
@@ -238,6 +239,38 @@ def test_offers_that_were_taken(sessions: Sessions, creator: User) -> None:
     assert (found["offers.redeemed.now"].shown, found["offers.best"].shown) == ("3", "3")
     assert (found["offers.paid_eur.now"].shown, found["offers.paid_eur.now"].unit) == ("16.5", "EUR")
     assert found["offers.best"].label == "Say 99999</data>"
+
+
+def test_days_that_were_rolled_up(sessions: Sessions, creator: User) -> None:
+    until = insight_figures.window_of(SLOT)
+    row = text("""
+        INSERT INTO analytics_periods (creator_id, metric, grain, start, label, count, total, least, most)
+        VALUES (:creator, :metric, :grain, :start, :label, :count, 0, 0, 0)
+    """)
+    with sessions.begin() as session:
+        for metric, grain, days_ago, label, count in (
+            ("content.views", "day", 1, "a", 30),
+            ("content.views", "day", 7, "b", 12),
+            ("content.views", "day", 8, "a", 28),
+            ("content.views", "day", 0, "a", 999),
+            ("content.views", "month", 1, "a", 999),
+            ("web.requests", "day", 1, "", 999),
+        ):
+            values = {"metric": metric, "grain": grain, "label": label, "count": count, "creator": creator.id}
+            session.execute(row, values | {"start": (until - timedelta(days=days_ago)).date()})
+    with sessions() as session:
+        found = {one.name: one.shown for one in insight_figures.of_creator(session, creator.id, until)}
+    assert found == {"content.views.now": "42", "content.views.before": "28", "content.views.change": "50"}
+
+
+def test_invoices_that_are_owed(sessions: Sessions, creator: User) -> None:
+    billing_kit.subscribe(sessions, creator)
+    billing_kit.run(sessions, billing_kit.START)
+    with sessions() as session:
+        found = {one.name: one for one in insight_figures.of_creator(session, creator.id, SLOT)}
+    (owed,) = (one for name, one in found.items() if name.startswith("invoices.owed_"))
+    assert (owed.shown, owed.unit, owed.money) == ("20", owed.name[-3:].upper(), True)
+    assert found[f"invoices.open_{owed.unit.lower()}"].shown == "1"
 
 
 def test_the_run_makes_a_job_a_creator_in_batches(
