@@ -48,6 +48,9 @@ SCHEDULE: dict[str, Entry] = {
     "usage-metering": Entry("billing.meter", "50 * * * *", "all"),
     # Hours that scrapes have settled are scored; trends begin, go on and end.
     "trend-detection": Entry("trends.detect", "27 * * * *", "latest"),
+    # Reports of the week and of the month that have ended, by now in every zone.
+    "monthly-reports": Entry("reports.monthly", "30 14 1 * *", "all"),
+    "weekly-reports": Entry("reports.weekly", "0 14 * * 1", "all"),
     # Rows of datasets and posts go after the days that HUNTAZE_APIFY_* gives them.
     "trend-retention": Entry("trends.prune", "47 * * * *", "latest"),
     # Sources that are due get a run each; what an outage missed is made up for once.

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text, update
 
-from huntaze.models import analytics_reads, analytics_versions, billing_audit
+from huntaze.models import analytics_periods, analytics_reads, analytics_rollups, analytics_versions, billing_audit
 from huntaze.models.database import Sessions
 from huntaze.models.users import User
 from huntaze.pipelines.analytics.buckets import day_of
@@ -89,9 +89,6 @@ def test_a_month_that_lags_is_read_by_its_days(sessions: Sessions, creator: User
     roll_all(sessions)
     load(sessions, creator.id, [fact(2, START)])
     with sessions.begin() as session:
-        analytics_reads.text  # noqa: B018 - the module is there
-        from huntaze.models import analytics_periods, analytics_rollups
-
         analytics_rollups.roll(session, wait=True)
     with sessions.begin() as session:
         analytics_periods.settle(session, wait=True)

@@ -114,9 +114,8 @@ def test_cohorts_are_those_of_the_sets(seen: dict[date, set[int]], start: int) -
         past = {person for earlier, persons in seen.items() if earlier < month for person in persons}
         fresh = seen.get(month, set()) - past
         assert one.persons == len(fresh)
-        assert (
-            list(one.retained) == [len(fresh & seen.get(later, set())) for later in MONTHS[start + at :]] if at else 1
-        )
+        kept = [len(fresh & seen.get(later, set())) for later in MONTHS[start + at + 1 :]]
+        assert list(one.retained) == [len(fresh), *kept]
     everybody = {person for persons in seen.values() for person in persons}
     if start == 0:
         assert sum(one.persons for one in told) == len(everybody)

@@ -31,6 +31,7 @@ COMMANDS = {
     "webhooks": "webhooks",
     "offers": "offers",
     "sources": "sources",
+    "reports": "reports",
     "doctor": "doctor",
 }
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -51,12 +52,17 @@ def wanted_range(
 ) -> Range:
     """The days that were asked for; what is left out makes it the last thirty, in the creator's zone. Raises
     BadRange."""
-    own = zone_named(session.execute(_ZONE, {"creator_id": creator_id}).scalar_one()) or ranges.UTC_ZONE
+    own = own_zone(session, creator_id)
     chosen = own if zone is None else zone_named(zone)
     if chosen is None:
         raise BadRange("zone", "There is no such zone; write it as Europe/Paris (IANA).")
     now: datetime = session.execute(_NOW).scalar_one()
     return ranges.ending(first, last, now.astimezone(chosen).date(), chosen, own)
+
+
+def own_zone(session: Session, creator_id: uuid.UUID) -> ZoneInfo:
+    """The zone that the creator's days are kept for."""
+    return zone_named(session.execute(_ZONE, {"creator_id": creator_id}).scalar_one()) or ranges.UTC_ZONE
 
 
 def _whole(wanted: Range) -> Span:

@@ -247,6 +247,30 @@ class AiInsights(PeriodicArgs):
     kind: ClassVar[str] = "ai.insights"
 
 
+class ReportsWeekly(PeriodicArgs):
+    """Have the creators behind `after` get a report of the last whole week, a batch at a time."""
+
+    kind: ClassVar[str] = "reports.weekly"
+
+    after: uuid.UUID | None = None  # None: from the first
+
+
+class ReportsMonthly(PeriodicArgs):
+    """The same of the last whole month."""
+
+    kind: ClassVar[str] = "reports.monthly"
+
+    after: uuid.UUID | None = None
+
+
+class ReportMake(JobArgs):
+    """Make the files of a report."""
+
+    kind: ClassVar[str] = "reports.make"
+
+    report_id: uuid.UUID
+
+
 class Noop(JobArgs):
     """Nothing at all, through the whole engine: what the benchmarks and `doctor` send."""
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from huntaze.models import content_store, trend_run_store, webhook_store
+from huntaze.models import content_store, report_store, trend_run_store, webhook_store
 from huntaze.models.job_args import (
     AiInsights,
     AiInsightsRun,
@@ -30,6 +30,9 @@ from huntaze.models.job_args import (
     PaymentCharge,
     PaymentNotice,
     PaymentRefund,
+    ReportMake,
+    ReportsMonthly,
+    ReportsWeekly,
     TrendsCheck,
     TrendsCollect,
     TrendsDetect,
@@ -151,6 +154,9 @@ _ALL = (
     JobKind(AnalyticsMonths, queue="default", flow_limit=1),
     JobKind(AnalyticsRetain, queue="default", flow_limit=1),
     JobKind(AnalyticsErase, queue="default", max_attempts=8, unique=Unique(by=("args",))),
+    JobKind(ReportsWeekly, queue="default", flow_limit=1),
+    JobKind(ReportsMonthly, queue="default", flow_limit=1),
+    JobKind(ReportMake, queue="default", flow_limit=2, unique=Unique(by=("args",)), follow=report_store.follow_job),
     JobKind(Noop, queue="default"),
 )
 

@@ -22,6 +22,7 @@ _MODULES = (
     "noop",
     "offers",
     "payments",
+    "reports",
     "trend_collect",
     "trend_detection",
     "trend_privacy",

@@ -1,0 +1,1 @@
+"""A report of figures: from values to charts, pages and tables. Pure."""
