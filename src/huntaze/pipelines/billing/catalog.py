@@ -165,7 +165,12 @@ def read_catalog(document: Any) -> Catalog:
     try:
         catalog = Catalog.model_validate(document)
     except ValidationError as error:
-        raise BadCatalog([f"{_where(one['loc'])}: {one['msg']}" for one in error.errors(include_url=False)]) from None
+        raise BadCatalog(
+            [
+                f"{_where(one['loc'])}: {one['msg'].removeprefix('Value error, ')}"
+                for one in error.errors(include_url=False)
+            ]
+        ) from None
     wrong = [*_doubled(catalog), *_nameless(catalog)]
     if wrong:
         raise BadCatalog(wrong)
