@@ -20,6 +20,9 @@ from huntaze.settings import Settings, load
 hypothesis_settings.register_profile("huntaze", deadline=None)
 hypothesis_settings.load_profile("huntaze")
 
+# xdist tells its workers a terminal's width; what the tests read is a pipe, which has none.
+os.environ.pop("COLUMNS", None)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
