@@ -51,6 +51,8 @@ SCHEDULE: dict[str, Entry] = {
     # Reports of the week and of the month that have ended, by now in every zone.
     "monthly-reports": Entry("reports.monthly", "30 14 1 * *", "all"),
     "weekly-reports": Entry("reports.weekly", "0 14 * * 1", "all"),
+    # A job a creator, in time for the day; what was said to earlier sets counts.
+    "trend-recommendations": Entry("trends.recommend_run", "40 5 * * *", "latest"),
     # Rows of datasets and posts go after the days that HUNTAZE_APIFY_* gives them.
     "trend-retention": Entry("trends.prune", "47 * * * *", "latest"),
     # Sources that are due get a run each; what an outage missed is made up for once.

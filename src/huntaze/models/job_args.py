@@ -233,6 +233,20 @@ class TrendsDetect(PeriodicArgs):
     kind: ClassVar[str] = "trends.detect"
 
 
+class TrendsRecommendRun(PeriodicArgs):
+    """Have sets made for the creators behind `after`, a batch at a time."""
+
+    kind: ClassVar[str] = "trends.recommend_run"
+
+    after: uuid.UUID | None = None  # None: from the first
+
+
+class TrendsRecommend(PeriodicArgs):
+    """Choose the trends that a creator is shown."""
+
+    kind: ClassVar[str] = "trends.recommend"
+
+
 class AiInsightsRun(PeriodicArgs):
     """Have insights written for the creators behind `after`, a batch at a time."""
 

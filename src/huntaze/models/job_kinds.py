@@ -39,6 +39,8 @@ from huntaze.models.job_args import (
     TrendsFire,
     TrendsForget,
     TrendsPrune,
+    TrendsRecommend,
+    TrendsRecommendRun,
     TrendsScrape,
     VideoAnalyze,
     VideoExtract,
@@ -148,6 +150,8 @@ _ALL = (
         TrendsCollect, queue="default", max_attempts=8, unique=Unique(by=("args",)), follow=trend_run_store.follow_job
     ),
     JobKind(TrendsDetect, queue="default", flow_limit=1),
+    JobKind(TrendsRecommendRun, queue="default", flow_limit=1),
+    JobKind(TrendsRecommend, queue="ai", unique=Unique(by=("creator",))),
     JobKind(TrendsForget, queue="default"),
     JobKind(TrendsPrune, queue="default", flow_limit=1),
     JobKind(AnalyticsRollup, queue="default", flow_limit=1),

@@ -22,6 +22,7 @@ _MODULES = (
     "noop",
     "offers",
     "payments",
+    "recommendations",
     "reports",
     "trend_collect",
     "trend_detection",
