@@ -60,11 +60,13 @@ class _Page(FPDF):
         bold: bool = False,
         ink: tuple[int, int, int] = _INK,
         align: str = "L",
+        least: float = 0.6,
     ) -> None:
-        """A line of text; one that is too wide is set smaller, and cut where it would be too small to read."""
+        """A line of text; one that is too wide is set smaller, down to `least` of its size, and then cut: a figure
+        never is."""
         self.set_font("DejaVu", "B" if bold else "", size)
         fitting = size * (width - 0.5) / max(self.get_string_width(text), 1e-9)
-        size = min(size, max(fitting, size * 0.6))
+        size = min(size, max(fitting, size * least))
         self.set_font_size(size)
         while len(text) > 1 and self.get_string_width(text) > width:
             text = text[:-2] + "…"
@@ -107,14 +109,15 @@ def _cards(pdf: _Page, content: ReportContent) -> None:
             pdf.set_draw_color(*_RULE)
             pdf.rect(left, top, width, _CARD_H)
             figure = one.figure
-            texts = (
-                (named(one), 7.5, False, _GREY, 3.0),
-                (shown(figure.value, figure.unit, figure.currency), 14.0, True, _INK, 8.5),
-                (changed(one), 8.0, False, _GREY, 17.5),
-            )
-            for text, size, bold, ink, down in texts:
-                pdf.set_xy(left + 3, top + down)
-                pdf.put(text, size, width=width - 6, bold=bold, ink=ink)
+            pdf.set_xy(left + 3, top + 2.6)
+            pdf.set_font("DejaVu", "", 7)
+            pdf.set_text_color(*_GREY)
+            pdf.multi_cell(width - 6, 3.1, named(one), align="L", max_line_height=3.1)
+            pdf.set_xy(left + 3, top + 10)
+            value = shown(figure.value, figure.unit, figure.currency)
+            pdf.put(value, 14, width=width - 6, bold=True, least=0.1)
+            pdf.set_xy(left + 3, top + 17.8)
+            pdf.put(changed(one), 8, width=width - 6, ink=_GREY)
         pdf.set_xy(_MARGIN, top + _CARD_H + _GAP)
 
 
