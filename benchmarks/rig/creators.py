@@ -93,4 +93,4 @@ def _creator(
 def _appeal(one: Candidate, about: int, themes: list[int]) -> float:
     fresh = 0.5 ** ((SPLIT - one.peak_at) / timedelta(hours=24))
     liking = 0.6 if about == themes[0] else 0.3 if about == themes[1] else 0.1 / (THEMES / 2)
-    return liking * fresh * one.strength / (one.strength + 1)
+    return liking * float(fresh) * one.strength / (one.strength + 1)

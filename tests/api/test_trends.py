@@ -19,14 +19,13 @@ def world(sessions: Sessions, creator: User) -> dict[str, str]:
     tiktok, reddit = source(sessions), source(sessions, "r/cars", platform="reddit", region="US")
     own = source(sessions, "#mine", creator_id=creator.id)
     frames = {one.id: frame(sessions, one) for one in (tiktok, reddit, own)}
-    over = {"state": "over", "ended_at": NOW}
     return {
         "bread": str(risen(sessions, tiktok, frames[tiktok.id], "bread", "baking", text="a loaf", velocity=1.0)),
         "drift": str(
             risen(sessions, reddit, frames[reddit.id], "drift", strength=5.0, peak_at=NOW - timedelta(days=3))
         ),
         "mine": str(risen(sessions, own, frames[own.id], "mine", started_at=NOW - timedelta(hours=1), strength=1.5)),
-        "old": str(risen(sessions, tiktok, frames[tiktok.id], "old", **over)),
+        "old": str(risen(sessions, tiktok, frames[tiktok.id], "old", state="over", ended_at=NOW)),
     }
 
 

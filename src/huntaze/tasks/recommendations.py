@@ -53,7 +53,7 @@ def recommend_trends(ctx: JobContext, args: TrendsRecommend) -> None:
     rows = [_row(pick, about, why, idea) for pick, idea in zip(picks, ideas, strict=True)]
     with ctx.finish() as finish:
         size = recommendation_store.save_set(finish.session, creator_id, args.slot, rows)
-        told = sum(idea["source"] == "model" for idea in ideas)
+        told = sum(idea["source"] != "template" for idea in ideas)
         finish.result.update(trends=len(candidates), works=len(works), recommendations=size or 0, ideas=told)
         if size:
             finish.emit("recommendations.ready", creator_id, {"recommendations": size})
@@ -83,7 +83,7 @@ def _ideas(
             answer = ask_checked(ctx.clients.ai, build_request(asked), caller, lambda text: parse_ideas(text, asked))
             written, source = answer.value, "sandbox" if answer.replies[-1].sandbox else "model"
         except (HuntazeError, UnusableAnswer):
-            pass  # no budget, no model, no use: the template says the same in plainer words
+            written = {}  # no budget, no model, no use: the template says the same in plainer words
     return [
         {"text": written[at], "source": source} if at in written else {"text": template(one), "source": "template"}
         for at, one in enumerate(subjects)
