@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Callable
 
-from benchmarks import ai, ai_budget, ai_hits, analytics, api, billing, demo, engine, trends, video
+from benchmarks import ai, ai_budget, ai_hits, analytics, analytics_reads, api, billing, demo, engine, recommend, trends, video
 from benchmarks.rig.report import Options, Report, merged
 
 ALL: dict[str, Callable[[Options], Report]] = {
@@ -12,11 +12,13 @@ ALL: dict[str, Callable[[Options], Report]] = {
     "api": api.run,
     "engine": engine.run,
     "trends": trends.run,
+    "recommend": recommend.run,
     "video": video.run,
     "ai": ai.run,
     "ai_budget": ai_budget.run,
     "ai_hits": ai_hits.run,
     "analytics": analytics.run,
+    "analytics_reads": analytics_reads.run,
     "billing": billing.run,
 }
 
