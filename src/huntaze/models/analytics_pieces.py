@@ -41,8 +41,9 @@ _LABELS = """
     ORDER BY CASE WHEN :by_total THEN sum(total) ELSE sum(count) END DESC, label LIMIT :limit
 """
 _PERSONS = """
-    SELECT n, metric, array_agg(DISTINCT one) AS exact FROM ({piece}) AS piece, unnest(persons) AS one
-    GROUP BY n, metric
+    SELECT n, metric, array_agg(one) AS exact FROM (
+        SELECT DISTINCT n, metric, one FROM ({piece}) AS piece, unnest(persons) AS one
+    ) AS each GROUP BY n, metric
 """
 _PERSON_SKETCHES = "SELECT n, metric, persons_sketch AS sketch FROM ({piece}) AS piece WHERE persons_sketch IS NOT NULL"
 _VALUES = """
@@ -54,7 +55,10 @@ _LAGGING = text("""
     WHERE creator_id = :creator_id AND start BETWEEN :first AND :last
 """)
 # The joins are a few ranges of one index; the planner cannot know how few.
-_PLAN = (text("SET LOCAL enable_hashjoin = off"), text("SET LOCAL enable_mergejoin = off"), text("SET LOCAL jit = off"))
+_PLAN = tuple(
+    text(f"SET LOCAL {name} = off")
+    for name in ("enable_hashjoin", "enable_mergejoin", "enable_material", "enable_bitmapscan", "enable_seqscan", "jit")
+)
 
 
 def _on(query: str) -> dict[bool, TextClause]:
