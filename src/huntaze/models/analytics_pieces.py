@@ -18,19 +18,19 @@ from sqlalchemy.orm import Session
 from huntaze.pipelines.analytics.ranges import Granularity, Range, Span, cover
 from huntaze.pipelines.analytics.sketches import Held, merge_values, unite_persons
 
-_COLUMNS = """part.n, kept.metric, kept.label, kept.count, kept.total, kept.persons, kept.persons_sketch, kept.spread,
+_COLUMNS = """kept.metric, kept.label, kept.count, kept.total, kept.persons, kept.persons_sketch, kept.spread,
            kept.spread_sketch"""
 _OF_ONE = """kept.creator_id = :creator_id AND kept.metric = ANY (cast(:metrics AS text[]))
        AND (cast(:label AS text) IS NULL OR kept.label = :label)"""
 _PERIODS = f"""
-    SELECT {_COLUMNS}
+    SELECT part.n + CASE WHEN :each THEN kept.start - part.first ELSE 0 END AS n, {_COLUMNS}
     FROM unnest(cast(:ns AS int[]), cast(:grains AS text[]), cast(:firsts AS date[]), cast(:lasts AS date[]))
          AS part (n, grain, first, last)
     JOIN analytics_periods AS kept
     ON {_OF_ONE} AND kept.grain = part.grain COLLATE "C" AND kept.start BETWEEN part.first AND part.last
 """  # noqa: S608 - of constants
 _BUCKETS = f"""
-    SELECT {_COLUMNS}
+    SELECT part.n, {_COLUMNS}
     FROM unnest(cast(:ns AS int[]), cast(:starts AS timestamptz[]), cast(:ends AS timestamptz[]))
          AS part (n, start, "end")
     JOIN analytics_buckets AS kept ON {_OF_ONE} AND kept.bucket >= part.start AND kept.bucket < part.end
@@ -103,12 +103,15 @@ def pieces(
             "ends": [one.end for one in spans],
         }
         return Pieces(True, {"creator_id": creator_id, **given})
+    if len(spans) == wanted.days:  # each day by itself: one range of the index, numbered by the day
+        days = {"ns": [0], "grains": ["day"], "firsts": [wanted.first], "lasts": [wanted.last]}
+        return Pieces(False, {"creator_id": creator_id, **days, "each": True})
     limits = {"creator_id": creator_id, "first": wanted.first.replace(day=1), "last": wanted.last}
     lagging = set(session.scalars(_LAGGING, limits))
     rows = [row for n, span in enumerate(spans) for row in _rows(n, span, wanted, lagging)]
     names = ("ns", "grains", "firsts", "lasts")
     given = {name: [row[at] for row in rows] for at, name in enumerate(names)}
-    return Pieces(False, {"creator_id": creator_id, **given})
+    return Pieces(False, {"creator_id": creator_id, **given, "each": False})
 
 
 def _rows(n: int, span: Span, wanted: Range, lagging: Collection[date]) -> Iterable[tuple[int, str, date, date]]:
