@@ -4,7 +4,20 @@ import argparse
 import json
 from collections.abc import Callable
 
-from benchmarks import ai, ai_budget, ai_hits, analytics, analytics_reads, api, billing, demo, engine, recommend, trends, video
+from benchmarks import (
+    ai,
+    ai_budget,
+    ai_hits,
+    analytics,
+    analytics_reads,
+    api,
+    billing,
+    demo,
+    engine,
+    recommend,
+    trends,
+    video,
+)
 from benchmarks.rig.report import Options, Report, merged
 
 ALL: dict[str, Callable[[Options], Report]] = {

@@ -5,13 +5,66 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
 from huntaze.api.schemas.base import Body
 from huntaze.models import trend_reads
 from huntaze.models.recommendations import Feedback, Recommendation
 from huntaze.pipelines.trends.life import TrendState
+
+_TREND: dict[str, Any] = {
+    "id": "01980a52-03c7-7d02-a1b5-52d1c0e8f3aa",
+    "kind": "hashtag",
+    "label": "#sourdough",
+    "state": "emerging",
+    "platforms": ["tiktok"],
+    "regions": ["DE"],
+    "started_at": "2026-11-22T09:00:00Z",
+    "peak_at": "2026-11-22T14:00:00Z",
+    "ended_at": None,
+    "strength": 2.1,
+    "rank": 1.7,
+    "confidence": 0.9,
+    "level": 4.2,
+    "peak_level": 4.2,
+    "velocity": 0.6,
+    "lead_h": None,
+    "posts": 12,
+    "authors": 9,
+    "related": [{"kind": "hashtag", "name": "baking", "share": 0.8}],
+}
+_POST: dict[str, Any] = {
+    "platform": "tiktok",
+    "native_id": "7301234567890123456",
+    "created_at": "2026-11-22T13:10:00Z",
+    "text": "A loaf in three steps #sourdough",
+    "hashtags": ["sourdough"],
+    "views": 18200,
+    "likes": 1400,
+    "comments": 61,
+    "shares": None,
+}
+_SERIES: list[dict[str, Any]] = [{"hour": "2026-11-22T14:00:00Z", "posts": 7, "value": 7.5, "strength": 2.1}]
+_FIGURES = ("state", "platforms", "regions", "posts", "authors", "velocity", "started_at", "peak_at")
+_RECOMMENDATION: dict[str, Any] = {
+    "id": "01980a52-03c7-7d02-a1b5-52d1c0e8f3ab",
+    "trend_id": _TREND["id"],
+    "label": "#sourdough",
+    "place": 1,
+    "explored": False,
+    "propensity": 1.0,
+    "why": {"relevance": 0.4, "strength": 0.6, "freshness": 0.9, "terms": ["bread", "baking"]}
+    | {name: _TREND[name] for name in _FIGURES},
+    "idea": {"text": "Show how your own starter rises overnight.", "source": "model"},
+    "examples": [_POST],
+    "feedback": None,
+    "created_at": "2026-11-22T05:40:11Z",
+}
+
+
+def _example(value: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [value]})
 
 
 class RelatedView(BaseModel):
@@ -53,6 +106,8 @@ class TrendView(BaseModel):
 class TrendList(BaseModel):
     """In the order that was asked for."""
 
+    model_config = _example({"trends": [_TREND]})
+
     trends: list[TrendView]
 
 
@@ -81,6 +136,8 @@ class PostView(BaseModel):
 
 class TrendDetail(TrendView):
     """With what speaks for it."""
+
+    model_config = _example(_TREND | {"series": _SERIES, "examples": [_POST]})
 
     series: list[HourView]
     examples: list[PostView]
@@ -126,6 +183,8 @@ class IdeaView(BaseModel):
 class RecommendationView(BaseModel):
     """A trend for this creator."""
 
+    model_config = _example(_RECOMMENDATION)
+
     id: uuid.UUID
     trend_id: uuid.UUID
     label: str
@@ -159,10 +218,14 @@ class RecommendationView(BaseModel):
 class RecommendationList(BaseModel):
     """The newest set, without what was answered; 20 at most, a tenth of them by chance."""
 
+    model_config = _example({"recommendations": [_RECOMMENDATION]})
+
     recommendations: list[RecommendationView]
 
 
 class FeedbackRequest(Body):
     """What became of it."""
+
+    model_config = _example({"feedback": "used"})
 
     feedback: Feedback = Field(description="used: more like it; dismissed: less like it")
