@@ -35,9 +35,9 @@ _BUCKETS = f"""
          AS part (n, start, "end")
     JOIN analytics_buckets AS kept ON {_OF_ONE} AND kept.bucket >= part.start AND kept.bucket < part.end
 """  # noqa: S608 - of constants
-_SUMS = "SELECT n, metric, sum(count) AS count, sum(total) AS total FROM ({piece}) AS piece GROUP BY n, metric"
+_SUMS = "SELECT n, metric, sum(count) AS facts, sum(total) AS total FROM ({piece}) AS piece GROUP BY n, metric"
 _LABELS = """
-    SELECT label, sum(count) AS count, sum(total) AS total FROM ({piece}) AS piece GROUP BY label
+    SELECT label, sum(count) AS facts, sum(total) AS total FROM ({piece}) AS piece GROUP BY label
     ORDER BY CASE WHEN :by_total THEN sum(total) ELSE sum(count) END DESC, label LIMIT :limit
 """
 _PERSONS = """
@@ -136,7 +136,7 @@ def count(
     found: Numbered = defaultdict(Counted)
     given = {**of.given, "label": label}
     for row in session.execute(_SUM[of.fine], {**given, "metrics": list(metrics)}):
-        found[row.n, row.metric].count, found[row.n, row.metric].total = int(row.count), int(row.total)
+        found[row.n, row.metric].count, found[row.n, row.metric].total = int(row.facts), int(row.total)
     if persons:
         for key, held in _held(session, of, _WHO, {**given, "metrics": list(persons)}).items():
             found[key].persons = unite_persons(held)
@@ -163,4 +163,4 @@ def by_label(session: Session, of: Pieces, metric: str, *, by_total: bool, limit
     for setting in _PLAN:
         session.execute(setting)
     given = {**of.given, "metrics": [metric], "label": None, "by_total": by_total, "limit": limit}
-    return [(row.label, int(row.count), int(row.total)) for row in session.execute(_LABEL[of.fine], given)]
+    return [(row.label, int(row.facts), int(row.total)) for row in session.execute(_LABEL[of.fine], given)]

@@ -37,7 +37,7 @@ _ZONE = text("""
 """)
 _NOW = text("SELECT clock_timestamp()")
 _HOURS = text("""
-    SELECT bucket, sum(count) AS count FROM analytics_buckets
+    SELECT bucket, sum(count) AS facts FROM analytics_buckets
     WHERE creator_id = :creator_id AND metric = ANY (cast(:metrics AS text[])) AND bucket >= :start AND bucket < :end
     GROUP BY bucket
 """)
@@ -240,7 +240,7 @@ def best_hours(session: Session, creator_id: uuid.UUID, wanted: Range, most: int
     counts = Counter[tuple[int, int]]()
     for row in session.execute(_HOURS, given):
         local = row.bucket.astimezone(wanted.zone)
-        counts[local.isoweekday(), local.hour] += int(row.count)
+        counts[local.isoweekday(), local.hour] += int(row.facts)
     return statistics.best_hours(counts, most)
 
 
