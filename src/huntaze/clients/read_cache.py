@@ -25,11 +25,11 @@ class ReadCache:
         wait for WAIT_S; whoever waits in vain makes it too."""
         name = self._prefix + key
         try:
-            kept = self._state.ask(lambda redis: redis.get(name)) or self._turn(name)
+            kept = self._look(name) or self._turn(name)
         except SharedStateAway:
             return make()
         if kept is not None:
-            return bytes(kept)
+            return kept
         try:
             made = make()
             if len(made) <= MOST_BYTES:
@@ -38,6 +38,10 @@ class ReadCache:
             self._let_go(name)
         return made
 
+    def _look(self, name: str) -> bytes | None:
+        kept = self._state.ask(lambda redis: redis.get(name))
+        return kept if isinstance(kept, bytes) else None
+
     def _turn(self, name: str) -> bytes | None:
         """None: it is the caller's turn to make it."""
         until = time.monotonic() + WAIT_S
@@ -45,11 +49,11 @@ class ReadCache:
             if time.monotonic() > until:
                 return None
             time.sleep(_LOOK_S)
-            kept: bytes | None = self._state.ask(lambda redis: redis.get(name))
+            kept = self._look(name)
             if kept is not None:
                 return kept
         # Whoever had the turn before may have finished between the look and the turn.
-        last: bytes | None = self._state.ask(lambda redis: redis.get(name))
+        last = self._look(name)
         if last is not None:
             self._let_go(name)
         return last

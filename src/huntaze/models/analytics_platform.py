@@ -1,5 +1,7 @@
 """The platform's own figures, of all creators together. `session` is the caller's transaction."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -57,7 +59,7 @@ def platform(session: Session, wanted: Range) -> list[Figure]:
     ]
 
 
-def _of_calls(session: Session, span: dict[str, object]) -> list[Figure]:
+def _of_calls(session: Session, span: Mapping[str, object]) -> list[Figure]:
     row = session.execute(_AI, span).one()
     p95, p99 = row.slow or (None, None)
     return [
@@ -70,7 +72,7 @@ def _of_calls(session: Session, span: dict[str, object]) -> list[Figure]:
     ]
 
 
-def _of_jobs(session: Session, span: dict[str, object]) -> list[Figure]:
+def _of_jobs(session: Session, span: Mapping[str, object]) -> list[Figure]:
     row = session.execute(_JOBS, span).one()
     p95, p99 = row.slow or (None, None)
     return [

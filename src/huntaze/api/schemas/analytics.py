@@ -164,7 +164,7 @@ class SeriesView(BaseModel):
             "granularity": "day",
             "unit": None,
             "currency": None,
-            "points": PointView.model_config["json_schema_extra"]["examples"],  # type: ignore[call-overload,index]
+            "points": PointView.model_config["json_schema_extra"]["examples"],  # type: ignore[index]
         }
     )
 
@@ -230,7 +230,7 @@ class CohortsView(BaseModel):
     """Retention by month."""
 
     model_config = _shape(
-        {"zone": "Europe/Paris", "cohorts": CohortView.model_config["json_schema_extra"]["examples"]}  # type: ignore[call-overload,index]
+        {"zone": "Europe/Paris", "cohorts": CohortView.model_config["json_schema_extra"]["examples"]}  # type: ignore[index]
     )
 
     zone: str

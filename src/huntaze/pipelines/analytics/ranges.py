@@ -43,7 +43,7 @@ class BadRange(Permanent):
         super().__init__("analytics.bad_range", message)
         self.field = field
 
-    def __reduce__(self) -> tuple[type["BadRange"], tuple[str, str]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type["BadRange"], tuple[str, str]]:
         return (BadRange, (self.field, self.message))
 
 

@@ -82,14 +82,14 @@ class ProrationTable(_Table):
     """`pipelines.billing.proration.Proration`, within bounds."""
 
     basis: Basis = Basis.SECOND
-    fixed_days: int = Field(30, ge=1, le=31)
-    digits: int | None = Field(None, ge=0, le=12)
+    fixed_days: int = Field(default=30, ge=1, le=31)
+    digits: int | None = Field(default=None, ge=0, le=12)
 
 
 class DunningTable(_Table):
     """`pipelines.billing.retries.Dunning`, within bounds."""
 
-    gaps_days: tuple[Annotated[int, Field(ge=1, le=365)], ...] = Field(Dunning().gaps_days, max_length=30)
+    gaps_days: tuple[Annotated[int, Field(ge=1, le=365)], ...] = Field(default=Dunning().gaps_days, max_length=30)
     end: End = End.CANCEL
 
 
