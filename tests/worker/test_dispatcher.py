@@ -13,7 +13,8 @@ from huntaze.models import event_store, job_claim, job_enqueue, job_reads, node_
 from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.job_args import Noop
-from huntaze.models.job_dispatch import Hint
+from huntaze.models.job_dispatch import MOST_JOBS, Hint
+from huntaze.models.job_enqueue import NewJob
 from huntaze.models.jobs import Job
 from huntaze.models.node_store import Worker
 from huntaze.models.users import User
@@ -59,6 +60,18 @@ def enqueue(sessions: Sessions, count: int = 1) -> list[Job]:
 def states(sessions: Sessions) -> list[str]:
     with sessions() as session:
         return sorted(job.state for job in job_reads.search(session))
+
+
+def test_a_round_that_only_its_bound_ended_is_followed_by_the_next_at_once(
+    sessions: Sessions, dispatcher: Dispatcher, sender: Sender
+) -> None:
+    with sessions.begin() as session:
+        node_store.beat(session, "large", "worker", Worker(["default"], 3 * MOST_JOBS, {"noop": 1}))
+        job_enqueue.enqueue_many(session, [NewJob(Noop()) for _ in range(MOST_JOBS + 1)])
+    assert dispatcher.round() == 0
+    assert len(sender.sent) == MOST_JOBS
+    assert dispatcher.round() == POLL_S
+    assert len(sender.sent) == MOST_JOBS + 1
 
 
 def test_a_round_sends_as_many_as_there_are_slots(sessions: Sessions, dispatcher: Dispatcher, sender: Sender) -> None:

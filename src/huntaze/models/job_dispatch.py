@@ -16,7 +16,7 @@ from huntaze.models.job_kinds import KINDS
 from huntaze.models.jobs import Job, JobState
 
 MOST_LANES = 500  # looked at in one turn of one kind: bounds a round where many lanes are at their limit
-MOST_JOBS = 200  # taken from one queue in one round, which holds up rescue, streams and the other queues meanwhile
+MOST_JOBS = 100  # taken from one queue in one round, which holds up rescue, streams and the other queues meanwhile
 
 
 @dataclass(frozen=True)

@@ -134,9 +134,11 @@ class Dispatcher:
         if swept:
             self._swept_at = time.monotonic()
             self._sweep(board)
-        sent, more = self._dispatch(board)
+        sent, more, cut = self._dispatch(board)
         if swept:
             self._send_again(board)
+        if cut:
+            return 0.0
         if more:
             return BUSY_S if sent else BLOCKED_S
         return POLL_S if board.next_due_s is None else min(max(board.next_due_s, 0.0), POLL_S)
@@ -171,9 +173,10 @@ class Dispatcher:
             self._metrics.jobs.crashed(job.kind)
             _log.warning("lease ran out", job_id=str(job.id), kind=job.kind, crashes=job.crashes, state=job.state)
 
-    def _dispatch(self, board: Board) -> tuple[int, bool]:
-        """Fills the queues to their depth. Returns how many were sent, and whether more wait, for room or a limit."""
-        sent, more = 0, False
+    def _dispatch(self, board: Board) -> tuple[int, bool, bool]:
+        """Fills the queues to their depth. Returns how many were sent, whether more wait, for room or a limit, and
+        whether only the bound of a round ended it."""
+        sent, more, cut = 0, False, False
         for queue in board.queues:
             workers = board.capacity.get(queue)
             if workers is None:
@@ -188,7 +191,8 @@ class Dispatcher:
             self._depths[queue].sent(len(taken.hints))
             sent += len(taken.hints)
             more |= taken.more
-        return sent, more
+            cut |= len(taken.hints) >= job_dispatch.MOST_JOBS
+        return sent, more, cut
 
     def _send_or_return(self, hints: Sequence[Hint]) -> None:
         if not hints:
