@@ -1,5 +1,6 @@
 """The embedded S3 server: what it serves, and above all whom it refuses."""
 
+import asyncio
 import hmac
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -213,3 +214,23 @@ def test_s3_answers_the_preflight_of_a_browser(stores: Stores) -> None:
     answer = httpx.options(f"{stores.s3.endpoint_url}/uploads/clip.mp4", headers=asks)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
+
+
+def test_s3_takes_a_refused_body_before_it_answers() -> None:
+    """A server that has answered in the middle of a body closes the connection, and the next request on it fails."""
+    happened: list[str] = []
+    chunks = iter([{"type": "http.request", "more_body": True}, {"type": "http.request", "more_body": False}])
+
+    async def receive() -> dict[str, object]:
+        happened.append("body")
+        return next(chunks)
+
+    async def send(message: dict[str, object]) -> None:
+        happened.append(str(message.get("status", "sent")))
+
+    async def never(*_: object) -> None:
+        raise AssertionError("an unsigned request went through")
+
+    scope = {"type": "http", "method": "PUT", "path": "/kept/mine", "query_string": b"", "headers": []}
+    asyncio.run(s3_gate.gated(never, "key", "secret")(scope, receive, send))
+    assert happened == ["body", "body", "403", "sent"]

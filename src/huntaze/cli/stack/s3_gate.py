@@ -38,12 +38,19 @@ def gated(app: Asgi, access_key: str, secret_key: str) -> Asgi:
             if refused is None:
                 await app(scope, receive, send)
                 return
+            await _discard_body(receive)
             body = f"<Error><Code>{refused}</Code><Message>Refused by the gate</Message></Error>".encode()
             headers = [(b"content-type", b"application/xml"), (b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": 403, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 
     return gate
+
+
+async def _discard_body(receive: Callable[..., Any]) -> None:
+    """Take the whole body first: a server closes a connection answered in the middle of one, under the next request."""
+    while (await receive()).get("more_body"):
+        pass
 
 
 @dataclass(frozen=True)
