@@ -8,7 +8,7 @@ itself, and lets nothing unsigned through but the health check and the preflight
 
 import hmac
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -24,7 +24,7 @@ _QUERY_FIELDS = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", 
 _OLDER_KIND = {"awsaccesskeyid", "signature", "expires"}  # Signature Version 2, which S3 itself has given up
 
 Scope = dict[str, Any]
-Asgi = Callable[[Scope, Callable[..., Any], Callable[[dict[str, Any]], Awaitable[None]]], Awaitable[None]]
+Asgi = Callable[[Scope, Callable[..., Any], Callable[[dict[str, Any]], Awaitable[None]]], Coroutine[Any, Any, None]]
 
 
 def gated(app: Asgi, access_key: str, secret_key: str) -> Asgi:
