@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from huntaze.models import analytics_facts, analytics_periods, analytics_rollups
+from huntaze.models import analytics_facts, analytics_periods, analytics_rollups, analytics_sources
 from huntaze.models.database import Sessions
 from huntaze.pipelines.analytics.facts import Fact, person_key
 from huntaze.pipelines.analytics.metrics import WITH_SPREAD
@@ -71,7 +71,9 @@ def everything(sessions: Sessions) -> list[tuple[Any, ...]]:
 
 
 def roll_all(sessions: Sessions, facts: int = 1000) -> None:
-    """Counts until nothing is left, then derives until nothing is left."""
+    """Takes what other domains did, counts until nothing is left, then derives until nothing is left."""
+    with sessions.begin() as session:
+        assert not analytics_sources.take(session).more
     while True:
         with sessions.begin() as session:
             turn = analytics_rollups.roll(session, wait=True, facts=facts)

@@ -1,7 +1,6 @@
 """An event counts once: whoever sends it, however often, in whatever month it claims to have been."""
 
 import threading
-import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +11,7 @@ from huntaze.models import analytics_cursor, analytics_facts, analytics_partitio
 from huntaze.models.analytics_facts import Loaded
 from huntaze.models.database import Sessions
 from huntaze.models.users import User
-from huntaze.pipelines.analytics.facts import Fact, person_key
+from huntaze.pipelines.analytics.facts import Fact
 from tests.models.raw_facts import kept, load, raw, request, roll_all, spread_out
 from tests.waiting import until
 
@@ -112,47 +111,6 @@ def waiting_for_locks(sessions: Sessions) -> bool:
     with sessions() as session:
         found = session.execute(text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
         return bool(found.scalar_one())
-
-
-def test_a_fact_of_ones_own_is_true_exactly_if_what_it_tells_is(sessions: Sessions, creator: User) -> None:
-    source = uuid.uuid4()
-    with sessions() as session:
-        analytics_facts.record(session, creator.id, "videos.uploaded", source, value=100)
-        session.rollback()
-    assert stored(sessions) == []
-    for _ in range(2):
-        with sessions.begin() as session:
-            analytics_facts.record(session, creator.id, "videos.uploaded", source, value=100)
-            analytics_facts.record(session, creator.id, "ai.calls", source, value=12, label="ok")
-    assert sorted(value for _, value in stored(sessions)) == [12, 100], "twice told, once each"
-
-
-@pytest.mark.parametrize(
-    ("metric", "given", "message"),
-    [
-        ("videos.uploadet", {"value": 1}, "metric: is not known"),
-        ("videos.uploaded", {}, "value: Expected a whole number of bytes"),
-        ("videos.uploaded", {"value": 1, "label": "x"}, "takes no label"),
-        ("ai.calls", {"value": -1, "label": "ok"}, "value: Expected 0 to"),
-        ("subscriptions.started", {"value": 1, "label": "x"}, "takes no value"),
-    ],
-)
-def test_what_does_not_suit_its_metric_is_a_mistake_of_ours(
-    sessions: Sessions, creator: User, metric: str, given: dict[str, object], message: str
-) -> None:
-    with sessions() as session, pytest.raises(ValueError, match=message):
-        analytics_facts.record(session, creator.id, metric, uuid.uuid4(), **given)  # type: ignore[arg-type]
-
-
-def test_who_is_counted_is_a_pseudonym_and_only_where_the_metric_counts_persons(
-    sessions: Sessions, creator: User
-) -> None:
-    with sessions.begin() as session:
-        analytics_facts.record(session, creator.id, "ai.cost", uuid.uuid4(), value=3, label="x", person="grace@example")
-        analytics_facts.record(session, creator.id, "logins", uuid.uuid4(), person="grace@example")
-        found = session.execute(text("SELECT analytics_facts::text AS row, metric, person FROM analytics_facts")).all()
-    assert {row.metric: row.person for row in found} == {"ai.cost": None, "logins": person_key("grace@example")}
-    assert not [row for row in found if "grace" in row.row]
 
 
 def test_the_database_holds_a_bucket_to_its_time(sessions: Sessions, creator: User) -> None:

@@ -22,6 +22,7 @@ from huntaze.models import (
     analytics_partitions,
     analytics_periods,
     analytics_rollups,
+    analytics_sources,
     job_enqueue,
     job_store,
 )
@@ -49,7 +50,8 @@ def status(json: AsJson = False) -> None:
         print_json({**asdict(found), "months": [{"month": f"{m.start:%Y-%m}", **asdict(m)} for m in months]})
         return
     most = analytics_cursor.COUNTED
-    counts = {"facts not counted": found.new_facts, "buckets to count anew": found.dirty_buckets}
+    counts = {"own events to take": found.rows_heard, "facts not counted": found.new_facts}
+    counts |= {"buckets to count anew": found.dirty_buckets}
     counts |= {"buckets whose day is due": found.stale_buckets, "months that are due": found.stale_months}
     rows: list[tuple[object, ...]] = [(name, f"{n:,}{'+' if n == most else ''}") for name, n in counts.items()]
     ago = "never" if found.rolled_at is None else f"{rough_length((now - found.rolled_at).total_seconds())} ago"
@@ -79,7 +81,7 @@ def _count(sessions: Sessions, progress: Progress) -> dict[str, int]:
     """{what: how many}. Small transactions: Ctrl-C keeps what was done."""
     done = dict.fromkeys(("facts", "buckets", "days", "months"), 0)
     task = progress.add_task("counting", total=None)
-    for step in (_roll, _days, _months):
+    for step in (_take, _roll, _days, _months):
         more = True
         while more:
             with sessions.begin() as session:
@@ -88,6 +90,10 @@ def _count(sessions: Sessions, progress: Progress) -> dict[str, int]:
             progress.update(task, description=f"counting: {done['facts']:,} facts, {done['buckets']:,} buckets")
     progress.remove_task(task)
     return done
+
+
+def _take(session: Session) -> tuple[dict[str, int], bool]:
+    return {}, analytics_sources.take(session).more
 
 
 def _roll(session: Session) -> tuple[dict[str, int], bool]:

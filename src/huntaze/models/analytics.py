@@ -105,6 +105,14 @@ def _marks(name: str, moment: Column[Any]) -> Table:
     )
 
 
+# Rows of other domains that tell of something, by table: triggers name them in the transaction that writes them
+# (migration 0020), and `analytics_sources` takes them away by deletion.
+HEARD = Table(
+    "analytics_heard",
+    Base.metadata,
+    Column("source", _CODE, nullable=False),
+    Column("row_id", Uuid(), nullable=False),
+)
 # Buckets to be counted anew, though no fact is new: one was replaced, or erased.
 DIRTY = _marks("analytics_dirty", Column("bucket", TIMESTAMP(timezone=True), nullable=False))
 # Buckets that were counted since their day was derived; months of which a day was derived since they were.

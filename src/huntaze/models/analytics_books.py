@@ -1,12 +1,11 @@
-"""Figures that other domains keep themselves: revenue by the billing ledger, uploads, AI, offers.
+"""Revenue, by the billing ledger: read where it is kept, so that no second count can disagree with it.
 
-Each is read where it is kept, so that no second count can disagree with it. `session` is the caller's transaction.
+`session` is the caller's transaction.
 """
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -27,24 +26,6 @@ _REVENUE = text(f"""
     WHERE account IN ('revenue', 'write_off') AND (cast(:creator_id AS uuid) IS NULL OR creator_id = :creator_id)
     GROUP BY n, currency ORDER BY n, currency
 """)  # noqa: S608 - of constants
-_UPLOADS = text("""
-    SELECT count(*) AS videos, coalesce(sum(size), 0) AS bytes FROM content
-    WHERE creator_id = :creator_id AND kind = 'video' AND etag IS NOT NULL
-      AND created_at >= :start AND created_at < :end
-""")
-_AI = text("""
-    SELECT count(*) FILTER (WHERE NOT cache_hit) AS calls, count(*) FILTER (WHERE cache_hit) AS hits,
-           count(*) FILTER (WHERE NOT cache_hit AND outcome NOT IN ('ok', 'length')) AS failed,
-           coalesce(sum(cost_micro_usd), 0) AS cost
-    FROM usage_logs
-    WHERE creator_id = :creator_id AND settled_at IS NOT NULL AND created_at >= :start AND created_at < :end
-      AND month >= date_trunc('month', cast(:start AS timestamptz) AT TIME ZONE 'UTC')::date
-""")
-_REDEEMED = text("""
-    SELECT count(*) FROM offer_redemptions
-    WHERE offer_id = ANY (ARRAY(SELECT id FROM offers WHERE creator_id = :creator_id))
-      AND redeemed_at >= :start AND redeemed_at < :end
-""")
 
 
 @dataclass(frozen=True)
@@ -59,19 +40,6 @@ class Revenue:
     postings: int
 
 
-@dataclass(frozen=True)
-class Own:
-    """What one creator did in a span. `ai_cost` in micro-USD."""
-
-    videos: int
-    video_bytes: int
-    ai_calls: int
-    ai_hits: int
-    ai_failed: int
-    ai_cost: int
-    redeemed: int
-
-
 def revenue(session: Session, creator_id: uuid.UUID | None, spans: Sequence[Span]) -> list[tuple[int, Revenue]]:
     """(number of the span, revenue) where anything was posted, by currency. None: of all creators."""
     given = {"ns": list(range(len(spans))), "starts": [one.start for one in spans], "ends": [one.end for one in spans]}
@@ -82,11 +50,3 @@ def revenue(session: Session, creator_id: uuid.UUID | None, spans: Sequence[Span
 
 
 _SUMMED = ("gross", "given_back", "net", "written_off", "postings")
-
-
-def own(session: Session, creator_id: uuid.UUID, span: Span) -> Own:
-    """What the creator's own rows of a span say."""
-    given: dict[str, Any] = {"creator_id": creator_id, "start": span.start, "end": span.end}
-    uploads, ai = session.execute(_UPLOADS, given).one(), session.execute(_AI, given).one()
-    redeemed = session.execute(_REDEEMED, given).scalar_one()
-    return Own(uploads.videos, int(uploads.bytes), ai.calls, ai.hits, ai.failed, int(ai.cost), redeemed)

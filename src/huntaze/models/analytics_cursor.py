@@ -19,6 +19,7 @@ _MOVE = text("""
 _FINAL = text("UPDATE analytics_cursor SET facts_from = greatest(facts_from, :facts_from)")
 _STATUS = text("""
     SELECT rolled_at, facts_from,
+           (SELECT count(*) FROM (SELECT FROM analytics_heard LIMIT :most) AS found) AS heard,
            (SELECT count(*) FROM (SELECT FROM analytics_dirty LIMIT :most) AS found) AS dirty,
            (SELECT count(*) FROM (SELECT FROM analytics_stale LIMIT :most) AS found) AS stale,
            (SELECT count(*) FROM (SELECT FROM analytics_stale_months LIMIT :most) AS found) AS months,
@@ -43,11 +44,12 @@ class Held:
 
 @dataclass(frozen=True)
 class Status:
-    """How far counting is behind: facts not counted, buckets to count anew, buckets whose day is not derived,
-    months that are not; each COUNTED at most."""
+    """How far counting is behind: rows of other domains that are no facts yet, facts not counted, buckets to count
+    anew, buckets whose day is not derived, months that are not; each COUNTED at most."""
 
     rolled_at: datetime | None
     facts_from: datetime | None
+    rows_heard: int
     new_facts: int
     dirty_buckets: int
     stale_buckets: int
@@ -81,4 +83,4 @@ def facts_from(session: Session) -> datetime | None:
 def status(session: Session) -> Status:
     """Where counting stands now."""
     row = session.execute(_STATUS, {"most": COUNTED}).one()
-    return Status(row.rolled_at, row.facts_from, row.new, row.dirty, row.stale, row.months)
+    return Status(row.rolled_at, row.facts_from, row.heard, row.new, row.dirty, row.stale, row.months)

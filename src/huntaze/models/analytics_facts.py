@@ -1,4 +1,4 @@
-"""How facts come in: thousands by COPY, or one in the transaction of what it tells. An event counts once.
+"""How facts come in: thousands by COPY, a few by parameters. An event counts once.
 
 The identity of an event is its creator and its id, whatever time it claims. A repeat changes nothing; a higher
 revision takes the place of what was there, in another month too. `session` is the caller's transaction; nothing
@@ -17,13 +17,11 @@ from sqlalchemy.orm import Session
 
 from huntaze.models import analytics_partitions
 from huntaze.pipelines.analytics.buckets import bucket_of, months_before
-from huntaze.pipelines.analytics.facts import Fact, complaint, person_key
-from huntaze.pipelines.analytics.metrics import METRICS
+from huntaze.pipelines.analytics.facts import Fact
 
 PLATFORM = uuid.UUID(int=0)  # whose the facts are that belong to no creator
 _BY_COPY = 100  # facts from which on COPY is quicker than parameters
 
-_NOW = text("SELECT clock_timestamp()")
 _BOUNDS = text("SELECT clock_timestamp() AS now, (SELECT facts_from FROM analytics_cursor) AS facts_from")
 
 
@@ -134,36 +132,6 @@ def load(session: Session, creator_id: uuid.UUID, facts: Sequence[Fact]) -> Load
         session.execute(_LOCKS[staged], given)
         replaced = _changed(session, _REPLACES[staged], given)
     return Loaded(accepted, len(facts) - accepted - replaced, replaced)
-
-
-def record(
-    session: Session,
-    creator_id: uuid.UUID,
-    metric: str,
-    source_id: uuid.UUID,
-    *,
-    occurred_at: datetime | None = None,
-    value: int | None = None,
-    person: str | None = None,
-    label: str | None = None,
-) -> None:
-    """Tells a fact of one's own, in the transaction of what it tells: `source_id` is the row's, and recording it again
-    changes nothing. `occurred_at`: the database's now, if left out.
-
-    Raises ValueError for what does not suit the metric.
-    """
-    wrong = complaint(metric, value, label, METRICS[metric].door) if metric in METRICS else ("metric", "is not known")
-    if wrong is not None:
-        raise ValueError(f"{metric}: {wrong[0]}: {wrong[1]}")
-    fact = Fact(
-        event_id=uuid.uuid5(source_id, metric),  # one row may be told by several metrics
-        metric=metric,
-        occurred_at=occurred_at or session.execute(_NOW).scalar_one(),
-        value=value or 0,
-        person=person_key(person) if person is not None and METRICS[metric].persons else None,
-        label=label or "",
-    )
-    load(session, creator_id, [fact])
 
 
 def _changed(session: Session, statement: TextClause, given: dict[str, object]) -> int:

@@ -15,7 +15,6 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from huntaze.models import analytics_books
-from huntaze.models.analytics_books import Own
 from huntaze.models.analytics_pieces import Counted, Numbered, by_label, count, pieces
 from huntaze.pipelines.analytics import ranges, statistics
 from huntaze.pipelines.analytics.buckets import month_start, months_before, months_between, next_month
@@ -25,7 +24,10 @@ from huntaze.pipelines.analytics.sketches import count_persons, percentile, unit
 from huntaze.pipelines.analytics.statistics import Cohort, Compared, Figure, Hour, Point, Top
 
 ACTIVITY = ("messages.sent", "content.views", "logins")  # what makes a fan an active one
-_COUNTED = (*ACTIVITY, "messages.response", "offers.shown", "subscriptions.started", "subscriptions.ended")
+_COUNTED = (
+    *(*ACTIVITY, "messages.response", "offers.shown", "offers.redeemed"),
+    *("subscriptions.started", "subscriptions.ended", "videos.uploaded", "ai.calls", "ai.cost"),
+)
 REVENUE = "revenue"  # a series beside those of the registry: of the ledger
 MOST_HOURS_DAYS = 31  # of a series by the hour
 MOST_COHORTS = 24
@@ -74,9 +76,8 @@ def summary(session: Session, creator_id: uuid.UUID, wanted: Range) -> list[Figu
     span = _whole(wanted)
     of = pieces(session, creator_id, wanted, [span])
     found = count(session, of, _COUNTED, persons=ACTIVITY, values=("messages.response",))
-    own = analytics_books.own(session, creator_id, span)
-    figures = [*_of_fans(found), *_of_offers(found, own), *_of_subscriptions(session, creator_id, wanted, found)]
-    return [*figures, *_of_own(own), *_of_money(session, creator_id, span)]
+    figures = [*_of_fans(found), *_of_offers(found), *_of_subscriptions(session, creator_id, wanted, found)]
+    return [*figures, *_of_own(found), *_of_money(session, creator_id, span)]
 
 
 def _of_fans(found: Numbered) -> list[Figure]:
@@ -102,12 +103,12 @@ def _of_fans(found: Numbered) -> list[Figure]:
     ]
 
 
-def _of_offers(found: Numbered, own: Own) -> list[Figure]:
-    shown = found[0, "offers.shown"].count
+def _of_offers(found: Numbered) -> list[Figure]:
+    shown, redeemed = found[0, "offers.shown"].count, found[0, "offers.redeemed"].count
     return [
         Figure("offers.shown", shown, "count", "times that an offer was shown"),
-        Figure("offers.redeemed", own.redeemed, "count", "offers taken"),
-        Figure("offers.conversion", statistics.share(own.redeemed, shown), "share", "offers taken of those shown"),
+        Figure("offers.redeemed", redeemed, "count", "offers taken"),
+        Figure("offers.conversion", statistics.share(redeemed, shown), "share", "offers taken of those shown"),
     ]
 
 
@@ -129,12 +130,13 @@ def _before(session: Session, creator_id: uuid.UUID, wanted: Range) -> Numbered:
     return count(session, pieces(session, creator_id, past, [_whole(past)]), metrics)
 
 
-def _of_own(own: Own) -> list[Figure]:
+def _of_own(found: Numbered) -> list[Figure]:
+    videos, calls, cost = (found[0, name] for name in ("videos.uploaded", "ai.calls", "ai.cost"))
     return [
-        Figure("videos.uploaded", own.videos, "count", "videos uploaded"),
-        Figure("videos.bytes", own.video_bytes, "bytes", "size of videos uploaded"),
-        Figure("ai.calls", own.ai_calls, "count", "calls of AI"),
-        Figure("ai.cost", own.ai_cost, "micro-USD", "cost of AI"),
+        Figure("videos.uploaded", videos.count, "count", "videos uploaded"),
+        Figure("videos.bytes", videos.total, "bytes", "size of videos uploaded"),
+        Figure("ai.calls", calls.count, "count", "calls of AI"),
+        Figure("ai.cost", cost.total, "micro-USD", "cost of AI"),
     ]
 
 

@@ -8,7 +8,13 @@ from typing import Protocol, TypeVar
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from huntaze.models import analytics_erasure, analytics_partitions, analytics_periods, analytics_retention
+from huntaze.models import (
+    analytics_erasure,
+    analytics_partitions,
+    analytics_periods,
+    analytics_retention,
+    analytics_sources,
+)
 from huntaze.models import analytics_rollups as rollups
 from huntaze.models.job_args import AnalyticsErase, AnalyticsMonths, AnalyticsRetain, AnalyticsRollup
 from huntaze.pipelines.analytics.buckets import months_before
@@ -30,11 +36,13 @@ Turn = TypeVar("Turn", bound=_Turn)
 
 @job(AnalyticsRollup)
 def roll_up(ctx: JobContext, args: AnalyticsRollup) -> None:  # noqa: ARG001
-    """Buckets of what is new or dirty, then their days."""
+    """Facts of what other domains did; buckets of what is new or dirty; then their days."""
     deadline = time.monotonic() + BUDGET_S
+    heard = _take_turns(ctx, analytics_sources.take, deadline)
     turns = _take_turns(ctx, rollups.roll, deadline)
     days = _take_turns(ctx, analytics_periods.settle, deadline)
     with ctx.finish() as finish:
+        finish.result["heard"] = sum(turn.rows for turn in heard)
         finish.result["facts"] = sum(turn.facts for turn in turns)
         finish.result["buckets"] = sum(turn.buckets for turn in turns)
         finish.result["days"] = sum(turn.periods for turn in days)
