@@ -197,6 +197,13 @@ def test_demo_prints_its_facts_and_leaves(tmp_path: Path) -> None:
     assert facts["usage"]["sandbox"] is True
     assert Path(tmp_path, facts["grid"]).stat().st_size > 10_000
     assert facts["stages"]["extract: frames"] > 0
+    trends = facts["trends"]
+    assert trends["problems"] == []
+    assert (trends["run"]["verdict"], trends["run"]["posts"]) == ("sample", 2000)
+    assert trends["trends"][0]["label"].startswith("#sandbox")
+    first = trends["recommendations"][0]
+    assert str(first["why"]["posts"]) in first["idea"]["text"]
+    assert first["examples"]
     assert not published(tmp_path / ".huntaze")
 
 

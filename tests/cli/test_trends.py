@@ -2,6 +2,7 @@
 
 import csv
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 
 from huntaze.models import job_store
 from huntaze.models.database import Sessions
+from huntaze.models.jobs import Job
 from huntaze.models.trend_topics import Trend, TrendTopic
+from huntaze.models.users import User
 from tests.cli.conftest import Run
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -82,3 +85,25 @@ def test_trends_are_listed_by_strength_that_halves_in_half_a_day(run: Run, sessi
     facts = json.loads(run("trends", "list", "--platform", "x", "--json").stdout)
     assert [(one["name"], one["platforms"], one["lead_h"]) for one in facts] == [("elsewhere", ["x"], None)]
     assert run("trends", "list", "--state", "over").stdout == "there are no such trends\n"
+
+
+def test_jobs_of_the_clock_by_hand(run: Run, sessions: Sessions, creator: User) -> None:
+    made = [
+        json.loads(run("trends", "detect", "--json").stdout),
+        json.loads(run("trends", "recommend", "--creator", creator.handle, "--slot", "2026-11-01", "--json").stdout),
+        json.loads(run("trends", "recommend", "--json").stdout),
+    ]
+    assert [one["kind"] for one in made] == ["trends.detect", "trends.recommend", "trends.recommend_run"]
+    with sessions() as session:
+        _, one, everybody = (session.get_one(Job, uuid.UUID(made_one["job_id"])) for made_one in made)
+        assert (one.creator_id, one.args["slot"]) == (creator.id, "2026-11-01T00:00:00Z")
+        assert everybody.creator_id is None
+    again = run("trends", "recommend", "--creator", str(creator.id))
+    assert again.stdout == f"job {one.id} is waiting; huntaze jobs show {one.id}\n", "one set at a time"
+
+
+def test_what_no_job_can_be_made_of_is_told(run: Run, sessions: Sessions) -> None:
+    nobody = run("trends", "recommend", "--creator", "nobody")
+    assert (nobody.exit_code, nobody.stderr) == (2, "--creator nobody: there is no creator with this handle or id.\n")
+    early = run("trends", "detect", "--slot", "2099-01-01")
+    assert (early.exit_code, "has not come yet" in early.stderr) == (2, True)

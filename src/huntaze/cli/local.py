@@ -11,10 +11,12 @@ import typer
 
 from huntaze.cli.api_client import ApiClient, ApiError
 from huntaze.cli.demo import DemoFacts, run_demo
-from huntaze.cli.fleet import Fleet, PortTaken, start_fleet, start_operators
+from huntaze.cli.demo_trends import TrendFacts, run_trend_demo
+from huntaze.cli.demo_trends_report import print_trend_facts
+from huntaze.cli.fleet import SANDBOX_TOKEN, Fleet, PortTaken, start_fleet, start_operators
 from huntaze.cli.here import DATA_DIR
 from huntaze.cli.inputs import check_video
-from huntaze.cli.output import Failed, live_progress, out, print_json
+from huntaze.cli.output import Failed, live_progress, out, print_json, print_line
 from huntaze.cli.report import print_facts, print_urls
 from huntaze.cli.stack.errors import StackError
 from huntaze.cli.stack.ports import is_free
@@ -41,7 +43,8 @@ def up(video: Video = None, data: Data = DATA_DIR, port: Port = None, reset: Res
 def demo(
     video: Video = None, data: Data = DATA_DIR, port: Port = None, reset: Reset = False, json: AsJson = False
 ) -> None:
-    """The same as `up`, but leave after the analysis. Exit code 0 only if every stage truly ran."""
+    """The same as `up`, then a scrape of made-up posts to trends and recommendations; and leave. Exit code 0 only if
+    every stage truly ran."""
     _run(_Session(video, data, port, reset, stay=False, as_json=json))
 
 
@@ -84,7 +87,11 @@ class _Session:
                         flower = await _unless(stop, supervisor, start_operators(supervisor, fleet))
                 run.publish(_whereabouts(fleet))
                 facts = await _unless(stop, supervisor, asyncio.to_thread(self._demo, fleet, run.path))
-                self._show(facts)
+                if not self.as_json:
+                    print_facts(facts)
+                if not self.stay:
+                    trying = asyncio.to_thread(self._trends, fleet, facts)
+                    return self._show_trends(facts, await _unless(stop, supervisor, trying))
                 if flower is not None:
                     print_urls(fleet, flower, run)
                     run.publish(_whereabouts(fleet, flower))  # last: whoever reads it finds all of it done
@@ -100,11 +107,24 @@ class _Session:
             note = lambda stage, fraction: progress.update(task, description=stage, completed=fraction)  # noqa: E731
             return run_demo(api, video, home / "pictures", note)
 
-    def _show(self, facts: DemoFacts) -> None:
+    def _trends(self, fleet: Fleet, facts: DemoFacts) -> TrendFacts | None:
+        """Scrapes the sandbox, and nobody else: what a real one finds is paid for. None after a video that failed."""
+        if facts.problems or fleet.environment.get("HUNTAZE_APIFY_TOKEN") != SANDBOX_TOKEN:
+            return None
+        with ApiClient(fleet.api_url, fleet.key) as api, live_progress() as progress:
+            task = progress.add_task("trends", total=1.0)
+            note = lambda stage, fraction: progress.update(task, description=stage, completed=fraction)  # noqa: E731
+            return run_trend_demo(api, fleet.sessions, fleet.creator_id, note)
+
+    def _show_trends(self, facts: DemoFacts, trends: TrendFacts | None) -> int:
+        """Returns the exit code."""
         if self.as_json:
-            print_json(facts.as_json())
-        else:
-            print_facts(facts)
+            print_json(facts.as_json() | {"trends": trends and trends.as_json()})
+        elif trends is not None:
+            print_trend_facts(trends)
+        elif not facts.problems:
+            print_line("Trends    not shown: HUNTAZE_APIFY_TOKEN is set, and a scrape would be paid for")
+        return 1 if facts.problems or (trends and trends.problems) else 0
 
 
 def _whereabouts(fleet: Fleet, flower: str | None = None) -> dict[str, Any]:

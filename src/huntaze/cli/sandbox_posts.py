@@ -1,7 +1,8 @@
 """A made-up world of posts for the sandbox of scrapers, in the shapes in which real actors write theirs.
 
-The same question has the same posts again, with figures that have grown since: every `STEP_S` seconds one is made. One
-tag begins to rise three hours before the sandbox was started, so that there is a trend to be found. Each says SANDBOX.
+The same question has the same posts again, with figures that have grown since: every `STEP_S` seconds one is made,
+enough for each hour's sample to count. One tag, which nobody used before, begins to rise four hours before the hour in
+which the sandbox was started, so that there is a trend to be found. Each post says SANDBOX.
 """
 
 import hashlib
@@ -10,10 +11,19 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-STEP_S: Final = 240
-WAVE: Final = "sandboxwave"
-_RISE_S = 3 * 3600
-_TAGS = ("ootd", "fitness", "cooking", "travel", "makeup", "gaming", "diy", "pets", "books", "cars")
+STEP_S: Final = 120
+HOUR_S: Final = 3600
+_RISE_S = 4 * HOUR_S
+# A wave has another name each hour, and the same again after 400: by then detection has forgotten the first.
+_WAVES = (
+    "amber blue bright calm crisp deep early fresh gentle golden green hidden late light lunar mild new open pale warm",
+    "bread cabin candle cloud coast garden harbor island kitchen lantern market meadow mirror orchard paper river "
+    "street summit terrace window",
+)
+_TAGS = ("ootd", "fitness", "cooking", "travel", "makeup", "gaming", "diy", "pets", "books", "cars", "yellow")
+_BESIDE = (
+    "yellow"  # of every other post on the wave: the sample video's tags have it, so that there is a reason to tell
+)
 _WORDS = (
     "morning",
     "simple",
@@ -31,6 +41,13 @@ _WORDS = (
 Item = dict[str, Any]
 
 
+def wave_of(anchor: float) -> str:
+    """The tag that rises in the world of a sandbox that was started then."""
+    first, second = (names.split() for names in _WAVES)
+    number = int(anchor // HOUR_S) % (len(first) * len(second))
+    return f"sandbox{first[number % len(first)]}{second[number // len(first)]}"
+
+
 def make_items(actor: str, asked: Mapping[str, Any], most: int, now: float, anchor: float) -> list[Item]:
     """The newest posts on what was asked, newest first. `now`, `anchor`: seconds since 1970."""
     shape = _SHAPES.get(actor, _tiktok)
@@ -46,15 +63,16 @@ def _facts(question: str, number: int, now: float, anchor: float) -> Item:
     chance = random.Random(f"{question}:{number}")  # noqa: S311 - a made-up world
     made = number * STEP_S + chance.randrange(STEP_S)
     tags = chance.sample(_TAGS, chance.choice((1, 2, 2, 3)))
-    rising = min(max((made - anchor + _RISE_S) / _RISE_S, 0.0), 1.0)
-    on_wave = chance.random() < 0.02 + 0.5 * rising
+    risen = anchor // HOUR_S * HOUR_S
+    on_wave = chance.random() < 0.5 * min((made - risen + _RISE_S) / _RISE_S, 1.0)
     age_h = max(now - made, 60) / 3600
     views = int(chance.lognormvariate(7, 1.2) * (age_h / (age_h + 12)) * (4 if on_wave else 1))
     text = f"SANDBOX {' '.join(chance.sample(_WORDS, 4))}"
+    wave = [wave_of(anchor), *([_BESIDE] if number % 2 else [])] if on_wave else []
     return {
         "id": int(question, 16) * 10**8 + number,
         "made": min(made, now),
-        "text": f"{text} {' '.join(f'#{tag}' for tag in ([WAVE] if on_wave else []) + tags)}",
+        "text": f"{text} {' '.join(f'#{tag}' for tag in dict.fromkeys(wave + tags))}",
         "author": f"sandbox_{chance.randrange(400)}",
         "sound": chance.randrange(1, 40),
         "views": views,

@@ -1,19 +1,23 @@
-"""`huntaze trends`: what rises now, and what the detector would have said of any series."""
+"""`huntaze trends`: what rises now, its jobs by hand, and what the detector would have said of any series."""
 
 import csv
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+from sqlalchemy.orm import Session
 
+from huntaze.cli import trend_jobs
 from huntaze.cli.here import ledger
-from huntaze.cli.moments import rough_length
-from huntaze.cli.output import WIDE, Failed, err, live_progress, out, print_json, print_table
-from huntaze.models import job_store, trend_lives
+from huntaze.cli.moments import MOMENT, parse_moment, rough_length
+from huntaze.cli.output import WIDE, Failed, err, live_progress, out, print_json, print_line, print_table
+from huntaze.models import job_store, trend_lives, user_store
+from huntaze.models.jobs import Job
 from huntaze.models.trend_topics import Trend, TrendTopic
 from huntaze.pipelines.trends.backtest import BadSeries, Row, Series, detector_for, read_series, replay
 from huntaze.pipelines.trends.life import TrendState
@@ -21,6 +25,7 @@ from huntaze.pipelines.trends.topics import TopicKind
 
 trends = typer.Typer(no_args_is_help=True, help="Show trends, and replay series through the detector.")
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+Slot = Annotated[str | None, typer.Option(help=f'the job\'s "now"; default: now; {MOMENT}')]
 _TOLD = 500  # rows between two words on progress
 _NAMED = 10  # alarms that the summary names
 
@@ -66,6 +71,44 @@ def _seen(trend: Trend, topic: TrendTopic, rank: float) -> tuple[str, ...]:
 def _more(trend: Trend) -> tuple[str, ...]:
     lead = "" if trend.lead_h is None else f"{trend.lead_h} h"
     return f"{trend.velocity:+.1f}/h", lead, f"{trend.confidence:.0%}"
+
+
+@trends.command()
+def detect(slot: Slot = None, json: AsJson = False) -> None:
+    """Have what was scraped scored now, not at the next hour. Hours are scored once, however often it is asked for."""
+    with ledger("trends") as sessions, sessions.begin() as session:
+        job = trend_jobs.detect(session, _slot(session, slot))
+        _tell(job, as_json=json)
+
+
+@trends.command()
+def recommend(
+    creator: Annotated[str | None, typer.Option(help="a creator's handle or id; default: everybody")] = None,
+    slot: Slot = None,
+    json: AsJson = False,
+) -> None:
+    """Have a new set of recommendations made now, not tomorrow morning. The creator is told when it is there."""
+    with ledger("trends") as sessions, sessions.begin() as session:
+        creator_id = None if creator is None else user_store.find_user(session, creator)
+        if creator is not None and creator_id is None:
+            raise Failed(f"--creator {creator}: there is no creator with this handle or id.", 2)
+        job = trend_jobs.recommend(session, _slot(session, slot), creator_id)
+        _tell(job, as_json=json)
+
+
+def _slot(session: Session, text: str | None) -> datetime:
+    now = job_store.db_now(session)
+    slot = now if text is None else parse_moment(text, "--slot")
+    if slot > now:
+        raise Failed(f"--slot {text} has not come yet; it is {now:%Y-%m-%dT%H:%MZ} now.", 2)
+    return slot
+
+
+def _tell(job: Job, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"job_id": job.id, "kind": job.kind, "state": job.state})
+    else:
+        print_line(f"job {job.id} is {job.state}; huntaze jobs show {job.id}")
 
 
 @trends.command()
