@@ -8,14 +8,14 @@ are the database's.
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
-from sqlalchemy.types import BigInteger, Integer, Text, Uuid
+from sqlalchemy.types import BigInteger, Text, Uuid
 
 from huntaze.models import channels
 from huntaze.models.base import new_id
@@ -30,6 +30,8 @@ MONTH = "date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC')::date"
 # Of a scope that is called `scope`; NULL: none.
 LIMIT = f"coalesce(limit_micro_usd, CASE scope WHEN 'total' THEN {DEFAULT_MONTHLY_MICRO_USD} END)"
 
+# What a call counts towards. Said by the statement: an array of names costs the driver more than all other parameters.
+_SCOPES = "('total', 'role:' || :role, 'creator:' || :creator_id)"
 # A row that another call has just changed is waited for, and read anew: `FOR UPDATE` gives its newest version.
 _RESERVE = text(f"""
     WITH given AS MATERIALIZED (
@@ -37,16 +39,16 @@ _RESERVE = text(f"""
     ), locked AS MATERIALIZED (
         SELECT scope, {LIMIT} AS most, reserved_micro_usd + settled_micro_usd AS used
         FROM ai_spend JOIN given USING (month) LEFT JOIN ai_limits USING (scope)
-        WHERE scope = ANY(:scopes) ORDER BY scope FOR UPDATE OF ai_spend
+        WHERE scope IN {_SCOPES} ORDER BY scope FOR UPDATE OF ai_spend
     ), verdict AS MATERIALIZED (
-        SELECT count(*) = cardinality(:scopes) AS complete,
-               min(scope) FILTER (WHERE used + :bound > most) AS full_scope,
+        SELECT count(*) = num_nonnulls{_SCOPES} AS complete,
+               min(scope) FILTER (WHERE used + :bound_micro_usd > most) AS full_scope,
                max(CASE most WHEN 0 THEN 1 ELSE used::float8 / most END) FILTER (WHERE scope !~ '^creator:') AS pressure
         FROM locked
     ), noted AS (
         INSERT INTO usage_logs (request_id, month, role, deployment, creator_id, job_id, bound_micro_usd, lease_until,
                                 settled_at, cost_micro_usd, outcome)
-        SELECT :request_id, month, :role, :deployment, :creator_id, :job_id, :bound,
+        SELECT :request_id, month, :role, :deployment, :creator_id, :job_id, :bound_micro_usd,
                clock_timestamp() + make_interval(secs => :lease_s), refused.*
         FROM given, verdict, LATERAL (
             SELECT CASE WHEN full_scope IS NOT NULL THEN clock_timestamp() END,
@@ -55,15 +57,14 @@ _RESERVE = text(f"""
         ) AS refused
         WHERE complete
     ), reserved AS (
-        UPDATE ai_spend SET reserved_micro_usd = reserved_micro_usd + :bound FROM given, verdict
-        WHERE complete AND full_scope IS NULL AND ai_spend.month = given.month AND scope = ANY(:scopes)
+        UPDATE ai_spend SET reserved_micro_usd = reserved_micro_usd + :bound_micro_usd FROM given, verdict
+        WHERE complete AND full_scope IS NULL AND ai_spend.month = given.month AND scope IN {_SCOPES}
     )
     SELECT complete, full_scope, pressure, (month + interval '1 month') AT TIME ZONE 'UTC' AS resets_at,
            clock_timestamp() AS now
     FROM given, verdict
 """).bindparams(  # noqa: S608 - of constants
-    bindparam("scopes", type_=ARRAY(Text)),
-    bindparam("bound", type_=BigInteger),
+    bindparam("bound_micro_usd", type_=BigInteger),
     bindparam("request_id", type_=Uuid),
     bindparam("creator_id", type_=Uuid),
     bindparam("job_id", type_=Uuid),
@@ -83,17 +84,14 @@ def reserve(connection: Connected, ask: Ask) -> float:
     Raises BudgetExhausted where it does not fit; that is noted too, with the outcome `budget`, once committed. Raises
     sqlalchemy.exc.IntegrityError for a request id that was used before.
     """
-    scopes = scopes_of(ask.role, ask.creator_id)
-    given = asdict(ask) | {"scopes": scopes, "bound": ask.bound_micro_usd}
-    del given["bound_micro_usd"]
     while True:
-        row = connection.execute(_RESERVE, given).one()
+        row = connection.execute(_RESERVE, vars(ask)).one()
         if row.full_scope is not None and row.complete:
             raise BudgetExhausted(_public(row.full_scope), row.resets_at, (row.resets_at - row.now).total_seconds())
         if row.complete:
             return float(row.pressure or 0.0)
         # The first call of a month, or of a creator in it. Again, as another month may have begun in between.
-        connection.execute(_OPEN, {"scopes": scopes})
+        connection.execute(_OPEN, {"scopes": scopes_of(ask.role, ask.creator_id)})
 
 
 _PRESSURE = text(f"""
@@ -124,6 +122,8 @@ class Warned:
     limit_micro_usd: int
 
 
+# Each share, and the id of the event that tells of it.
+_WARNINGS = ", ".join(f"({percent}, :event_{percent})" for percent in WARN_PERCENT)
 # The sums are locked before the row of usage, as in _RESERVE. What was charged as `lost` is put right where the caller
 # lives after all. The commit is not waited for (`synchronous_commit`): if the database loses it in a crash, the
 # reservation stands, and is swept up at its bound; and the next call gets its turn sooner.
@@ -136,11 +136,11 @@ _SETTLE = text(f"""
     ), was AS MATERIALIZED (
         SELECT request_id, month, bound_micro_usd, coalesce(cost_micro_usd, 0) AS charged, settled_at IS NULL AS open
         FROM usage_logs, (SELECT count(*) FROM locked) AS all_locked
-        WHERE request_id = :request_id AND (settled_at IS NULL OR (outcome = '{LOST}' AND :cost IS NOT NULL))
+        WHERE request_id = :request_id AND (settled_at IS NULL OR (outcome = '{LOST}' AND :cost_micro_usd IS NOT NULL))
         FOR UPDATE OF usage_logs
     ), settled AS (
         UPDATE usage_logs
-        SET settled_at = clock_timestamp(), cost_micro_usd = coalesce(:cost, usage_logs.bound_micro_usd),
+        SET settled_at = clock_timestamp(), cost_micro_usd = coalesce(:cost_micro_usd, usage_logs.bound_micro_usd),
             outcome = :outcome, deployment = :deployment, latency_ms = :latency_ms,
             input_tokens = :input_tokens, output_tokens = :output_tokens, cached_tokens = :cached_tokens,
             reasoning_tokens = :reasoning_tokens, cache_hit = :cache_hit, sandbox = :sandbox
@@ -149,13 +149,13 @@ _SETTLE = text(f"""
     ), summed AS (
         UPDATE ai_spend
         SET reserved_micro_usd = reserved_micro_usd - CASE WHEN open THEN bound_micro_usd ELSE 0 END,
-            settled_micro_usd = settled_micro_usd + coalesce(:cost, bound_micro_usd) - charged
+            settled_micro_usd = settled_micro_usd + coalesce(:cost_micro_usd, bound_micro_usd) - charged
         FROM was, locked WHERE ai_spend.month = was.month AND ai_spend.scope = locked.scope
         RETURNING ai_spend.month, ai_spend.scope, settled_micro_usd
     ), warned AS (
         INSERT INTO ai_warnings (month, scope, percent, settled_micro_usd, limit_micro_usd)
         SELECT month, scope, percent, settled_micro_usd, {LIMIT}
-        FROM summed LEFT JOIN ai_limits USING (scope), unnest(:percents) AS percent
+        FROM summed LEFT JOIN ai_limits USING (scope), (VALUES {_WARNINGS}) AS warnings (percent, event_id)
         WHERE settled_micro_usd * 100 >= {LIMIT} * percent
         ON CONFLICT DO NOTHING
         RETURNING scope, percent, settled_micro_usd, limit_micro_usd
@@ -163,7 +163,7 @@ _SETTLE = text(f"""
         INSERT INTO events (id, creator_id, type, subject_id, data)
         SELECT ids.id, who.id, 'ai.budget_warning', who.id, jsonb_build_object(
             'percent', percent, 'spent_micro_usd', settled_micro_usd, 'limit_micro_usd', limit_micro_usd)
-        FROM warned JOIN unnest(:percents, :event_ids) AS ids (percent, id) USING (percent),
+        FROM warned JOIN (VALUES {_WARNINGS}) AS ids (percent, id) USING (percent),
              LATERAL (SELECT substr(scope, 9)::uuid AS id) AS who
         WHERE scope LIKE 'creator:%'
         RETURNING pg_notify('{channels.EVENTS_WRITTEN}', '')
@@ -173,11 +173,10 @@ _SETTLE = text(f"""
     FROM settled LEFT JOIN warned ON true
 """).bindparams(  # noqa: S608 - of constants
     bindparam("request_id", type_=Uuid),
-    bindparam("cost", type_=BigInteger),
+    bindparam("cost_micro_usd", type_=BigInteger),
     bindparam("outcome", type_=Text),
     bindparam("deployment", type_=Text),
-    bindparam("percents", type_=ARRAY(Integer)),
-    bindparam("event_ids", type_=ARRAY(Uuid)),
+    *(bindparam(f"event_{percent}", type_=Uuid) for percent in WARN_PERCENT),
 )
 
 
@@ -188,12 +187,12 @@ def settle(connection: Connected, request_id: uuid.UUID, used: Used) -> list[War
     A cost above the bound is charged in full: the ledger tells what was spent, and the bound was none. A creator is
     told of warnings of his own limit by an event; the others are the operators'.
     """
-    return _settle(connection, request_id, asdict(used))
+    return _settle(connection, request_id, vars(used))
 
 
 def _settle(connection: Connected, request_id: uuid.UUID, facts: dict[str, Any]) -> list[Warned] | None:
-    given = {"request_id": request_id, "percents": list(WARN_PERCENT), "event_ids": [new_id() for _ in WARN_PERCENT]}
-    rows = connection.execute(_SETTLE, given | facts | {"cost": facts["cost_micro_usd"]}).all()
+    events = {f"event_{percent}": new_id() for percent in WARN_PERCENT}
+    rows = connection.execute(_SETTLE, events | facts | {"request_id": request_id}).all()
     return [Warned(*row[:4]) for row in rows if row.scope is not None] if rows else None
 
 
@@ -213,10 +212,7 @@ _NOTE = text(f"""
 def note(connection: Connected, ask: Ask, used: Used) -> None:
     """A row for what cost nothing: an answer from the cache, or a call that was not made. What a kept answer once
     cost stands in the row of the call that was made."""
-    given = asdict(used) | {"request_id": ask.request_id, "role": ask.role, "deployment": ask.deployment}
-    given |= {"creator_id": ask.creator_id, "job_id": ask.job_id}
-    del given["cost_micro_usd"]
-    connection.execute(_NOTE, given)
+    connection.execute(_NOTE, vars(used) | vars(ask))
 
 
 _EXPIRED = text("""
@@ -242,5 +238,5 @@ def sweep(connection: Connected) -> Swept | None:
     row = connection.execute(_EXPIRED).one_or_none()
     if row is None:
         return None
-    lost = asdict(Used(row.deployment, 0, 0, 0, 0, None, 0, "timeout")) | {"outcome": LOST}
+    lost = vars(Used(row.deployment, 0, 0, 0, 0, None, 0, "timeout")) | {"outcome": LOST}
     return Swept(row.request_id, row.lease_until, _settle(connection, row.request_id, lost) or ())
