@@ -85,11 +85,18 @@ def _offer(row: Plan, prices: Sequence[plans.Price]) -> Offer:
         proration=_PRORATION.validate_python(row.proration),
         discount_rounding=DiscountRounding(row.discount_rounding),
     )
-    return Offer(plan, Unit(row.interval), row.interval_count, _DUNNING.validate_python(row.dunning))
+    return Offer(plan, Unit(row.interval), row.interval_count, dunning_from_json(row.dunning))
+
+
+def dunning_from_json(written: dict[str, Any]) -> Dunning:
+    """A plan's schedule. Raises pydantic.ValidationError."""
+    return _DUNNING.validate_python(written)
 
 
 def load_coupons(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, coupons.Coupon]:
     """{coupon id: coupon}."""
+    if not ids:
+        return {}
     return {
         row.id: coupons.Coupon(row.code, row.percent, row.amount_minor, frozenset(row.prices))
         for row in session.scalars(select(Coupon).where(Coupon.id.in_(ids)))
@@ -98,6 +105,8 @@ def load_coupons(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID
 
 def load_taxes(session: Session, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tax.TaxRate]:
     """{tax rate id: rate}."""
+    if not ids:
+        return {}
     return {
         row.id: tax.TaxRate(row.name, row.percent, row.inclusive)
         for row in session.scalars(select(TaxRate).where(TaxRate.id.in_(ids)))

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from huntaze.models import billing_domain, event_store
 from huntaze.models.base import new_id
 from huntaze.models.billing_invoices import Invoice, Receivable, ReceivableState
+from huntaze.models.billing_plans import Plan
 from huntaze.models.billing_subscriptions import Subscription, SubscriptionChange, SubscriptionStatus
 from huntaze.pipelines.billing.retries import Dunning, End
 
@@ -87,4 +88,5 @@ def _lock(session: Session, invoice: Invoice) -> Subscription:
 
 def _schedule(session: Session, invoice: Invoice) -> Dunning:
     """Of the plan that the invoice was billed by."""
-    return billing_domain.load_offers(session, {invoice.plan_id})[invoice.plan_id].dunning
+    written = session.scalars(select(Plan.dunning).where(Plan.id == invoice.plan_id)).one()
+    return billing_domain.dunning_from_json(written)

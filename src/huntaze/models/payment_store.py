@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from huntaze.models import billing_books, dunning, event_store
@@ -55,11 +55,9 @@ def begin(session: Session, invoice_id: uuid.UUID, gateway: str, at: datetime) -
     owed = lock(session, invoice_id)
     if owed.state != ReceivableState.OPEN or owed.next_attempt_at is None or owed.next_attempt_at > at:
         return None
-    last = _last(session, invoice_id)
+    invoice, row, last = _asked_before(session, invoice_id)
     if last is not None and last.state in (AttemptState.STARTED, AttemptState.UNKNOWN):
         return _again(session, owed, last)
-    invoice = session.get_one(Invoice, invoice_id)
-    row = session.get_one(Subscription, invoice.subscription_id)
     if last is not None and last.state == AttemptState.REQUIRES_ACTION:
         last.state, last.code, last.retryable, last.ended_at = AttemptState.DECLINED, "action_not_taken", True, at
     if row.method is None:
@@ -118,11 +116,12 @@ def postpone(session: Session, invoice_id: uuid.UUID, until: datetime) -> None:
 def settle(session: Session, invoice_id: uuid.UUID, number: int, outcome: Outcome, at: datetime) -> str:
     """Writes down what came of an attempt, told by the call or by a notice; returns what was made of it, in a word."""
     owed = lock(session, invoice_id)
-    query = select(PaymentAttempt).where(PaymentAttempt.invoice_id == invoice_id, PaymentAttempt.number == number)
-    attempt = session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
-    if attempt is None:
+    query = select(PaymentAttempt, Invoice).join(Invoice, Invoice.id == PaymentAttempt.invoice_id)
+    query = query.where(PaymentAttempt.invoice_id == invoice_id, PaymentAttempt.number == number)
+    found = session.execute(query, execution_options={"populate_existing": True}).one_or_none()
+    if found is None:
         return "no such attempt"
-    invoice = session.get_one(Invoice, invoice_id)
+    attempt, invoice = found
     match outcome:
         case Succeeded():
             return _succeeded(session, owed, invoice, attempt, outcome, at)
@@ -235,7 +234,14 @@ def lock(session: Session, invoice_id: uuid.UUID) -> Receivable:
     return owed
 
 
-def _last(session: Session, invoice_id: uuid.UUID) -> PaymentAttempt | None:
-    query = select(PaymentAttempt).where(PaymentAttempt.invoice_id == invoice_id)
-    query = query.order_by(PaymentAttempt.number.desc()).limit(1)
-    return session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
+def _asked_before(session: Session, invoice_id: uuid.UUID) -> tuple[Invoice, Subscription, PaymentAttempt | None]:
+    """Read after the lock, by a statement of its own: one that waited for it would give rows of before."""
+    newest = select(func.max(PaymentAttempt.number)).where(PaymentAttempt.invoice_id == invoice_id).scalar_subquery()
+    query = (
+        select(Invoice, Subscription, PaymentAttempt)
+        .join(Subscription, Subscription.id == Invoice.subscription_id)
+        .outerjoin(PaymentAttempt, and_(PaymentAttempt.invoice_id == Invoice.id, PaymentAttempt.number == newest))
+        .where(Invoice.id == invoice_id)
+    )
+    invoice, row, last = session.execute(query, execution_options={"populate_existing": True}).one()
+    return invoice, row, last

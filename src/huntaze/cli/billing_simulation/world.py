@@ -170,11 +170,13 @@ class World:
 
     def _take_back(self, day: datetime) -> None:
         """Credit notes, some paid back, and write-offs, of invoices of late."""
+        rolled = ((scenario.TAKEN_BACK, "credit notes"), (scenario.GIVEN_UP, "write-offs"))
+        chosen = [done for chance, done in rolled if self._dice.random() < chance]
+        if not chosen:
+            return
         with self._sessions() as session:
             late = [shown.invoice.id for shown in billing_reads.list_invoices(session, None, limit=30)]
-        for chance, done in ((scenario.TAKEN_BACK, "credit notes"), (scenario.GIVEN_UP, "write-offs")):
-            if not late or self._dice.random() > chance:
-                continue
+        for done in chosen if late else ():
             invoice_id, amount, refund = (
                 self._dice.choice(late),
                 self._dice.randrange(1, 900),
