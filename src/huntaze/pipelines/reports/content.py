@@ -23,8 +23,18 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """A table of a report: texts, the first column's to the left."""
+
+    title: str
+    names: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
 class ReportContent:
-    """A report of whole days of a zone. `before`: the days that figures are compared with, both included."""
+    """A report of whole days of a zone. `before`: the days that figures are compared with, both included. `words`:
+    paragraphs ahead of the figures; `listings`: tables behind the charts."""
 
     title: str
     creator: str
@@ -38,6 +48,8 @@ class ReportContent:
     top: Sequence[Top]
     cohorts: Sequence[Cohort]
     hours: Sequence[Hour]
+    words: Sequence[str] = ()
+    listings: Sequence[Listing] = ()
 
     @property
     def days(self) -> str:

@@ -13,7 +13,7 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1c2430; background: #f3f4f6; margin: 0 }
 main { max-width: 880px; margin: 32px auto; background: #fff; padding: 48px; border-top: 6px solid #4338ca }
 h1 { font-size: 28px; margin: 0; overflow-wrap: anywhere } h2 { font-size: 17px; margin: 36px 0 10px }
-p { color: #6b7280; margin: 4px 0 }
+p { color: #6b7280; margin: 4px 0 } .told { color: #1c2430; margin: 14px 0 }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: 12px; margin-top: 28px }
 .card { border: 1px solid #e5e7eb; border-radius: 8px; padding: 14px; break-inside: avoid }
 .card strong { display: block; font-size: 21px; font-variant-numeric: tabular-nums }
@@ -34,15 +34,17 @@ def report_html(content: ReportContent, charts: Sequence[bytes]) -> bytes:
         f'<img alt="{escape(line.title)} by day" src="data:image/png;base64,{b64encode(chart).decode()}">'
         for line, chart in zip(content.lines, charts, strict=True)
     )
+    told = "".join(f'<p class="told">{escape(one)}</p>' for one in content.words)
+    listings = "".join(_table(one.title, one.names, one.rows) for one in content.listings)
     before = f"{content.before[0]:%-d %B %Y} to {content.before[1]:%-d %B %Y}"
     page = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <title>{escape(content.title)}</title><style>{_STYLE}</style></head><body><main>
 <h1>{escape(content.creator)}</h1><p>{escape(content.title)} · {content.days} · {escape(content.zone)}</p>
-<p>Compared with {before}. Made {content.made_at:%Y-%m-%d %H:%M} UTC.</p>{nothing}
+<p>Compared with {before}. Made {content.made_at:%Y-%m-%d %H:%M} UTC.</p>{nothing}{told}
 <div class="cards">{"".join(_cards(content))}</div>
-<h2>Over time</h2>{images}{_top(content)}{_hours(content)}{_cohorts(content)}
+<h2>Over time</h2>{images}{listings}{_top(content)}{_hours(content)}{_cohorts(content)}
 </main></body></html>
 """
     return page.encode()

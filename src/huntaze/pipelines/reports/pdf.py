@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 
 from fpdf import FPDF
+from fpdf.enums import MethodReturnValue
 
 from huntaze.pipelines.billing.pdf import font_folder
 from huntaze.pipelines.reports.charts import HEIGHT_IN, WIDTH_IN
@@ -19,6 +20,7 @@ def report_pdf(content: ReportContent, charts: Sequence[bytes]) -> bytes:
     pdf = _Page(content)
     pdf.add_page()
     _head(pdf, content)
+    _words(pdf, content.words)
     _cards(pdf, content)
     height = pdf.epw * HEIGHT_IN / WIDTH_IN
     for chart in charts:
@@ -99,6 +101,15 @@ def _head(pdf: _Page, content: ReportContent) -> None:
         pdf.set_xy(_MARGIN, top + down)
 
 
+def _words(pdf: _Page, words: Sequence[str]) -> None:
+    for one in words:
+        pdf.set_font("DejaVu", "", 10)
+        pdf.set_text_color(*_INK)
+        pdf.room_for(5 * len(pdf.multi_cell(pdf.epw, 5, one, dry_run=True, output=MethodReturnValue.LINES)))
+        pdf.multi_cell(pdf.epw, 5, one, align="L", new_x="LMARGIN", new_y="NEXT")
+        pdf.set_y(pdf.get_y() + 3)
+
+
 def _cards(pdf: _Page, content: ReportContent) -> None:
     width = (pdf.epw - _GAP * (_ACROSS - 1)) / _ACROSS
     for start in range(0, len(content.figures), _ACROSS):
@@ -122,6 +133,8 @@ def _cards(pdf: _Page, content: ReportContent) -> None:
 
 
 def _tables(pdf: _Page, content: ReportContent) -> None:
+    for one in content.listings:
+        _table(pdf, one.title, one.names, one.rows)
     top = [(one.label, f"{one.count:,}") for one in content.top]
     _table(pdf, "Most viewed", ("Content", "Views"), top)
     hours = [(hour_named(one), f"{one.count:,}", shown(one.share, "share", None)) for one in content.hours]
