@@ -16,6 +16,7 @@ from benchmarks import (
     engine,
     recommend,
     trends,
+    trends_ingest,
     video,
 )
 from benchmarks.rig.report import Options, Report, merged
@@ -25,6 +26,7 @@ ALL: dict[str, Callable[[Options], Report]] = {
     "api": api.run,
     "engine": engine.run,
     "trends": trends.run,
+    "trends_ingest": trends_ingest.run,
     "recommend": recommend.run,
     "video": video.run,
     "ai": ai.run,
