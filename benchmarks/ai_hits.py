@@ -9,7 +9,7 @@ Then a real API process is asked what it has answered before: how long a hit tak
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from benchmarks.rig.report import Options, Report, parse_options, percentile
 from huntaze.cli.stack.ports import LOOPBACK, HeldPort
 from huntaze.clients.ai.gateway import Gateway
 from huntaze.clients.ai.memory_wire import MemoryWire
+from huntaze.clients.ai.ports import Made
 from huntaze.clients.ai.twins import MemoryBudget
 from huntaze.models import user_store
 from huntaze.pipelines.ai.calls import Caller
@@ -69,17 +70,21 @@ _FANS = 300
 
 @dataclass
 class _Clocked:
-    """A cache whose time is the replay's."""
+    """Answers whose time is the replay's."""
 
     now: float = 0.0
     kept: dict[str, tuple[str, float]] = field(default_factory=dict)
 
-    def get(self, key: str) -> str | None:
+    def once(self, key: str, make: Callable[[], Made], usable: Callable[[str], bool]) -> str:
         found = self.kept.get(key)
-        return found[0] if found and found[1] > self.now else None
+        if found and found[1] > self.now and usable(found[0]):
+            return found[0]
+        made = make()
+        self.kept[key] = (made.text, self.now + made.keep_s)
+        return made.text
 
-    def put(self, key: str, reply_json: str, ttl_s: float) -> None:
-        self.kept[key] = (reply_json, self.now + ttl_s)
+    def close(self) -> None:
+        """Holds nothing."""
 
 
 def main() -> None:
@@ -135,10 +140,10 @@ def hit_rate(traffic: Traffic, days: int) -> float:
         input_micro_usd_per_million=0,
         output_micro_usd_per_million=0,
     )
-    cache, wire = _Clocked(), MemoryWire(lambda _: _ANSWER)
-    gateway = Gateway(Routes({"replay": deployment}, {"generate": "replay"}), wire, MemoryBudget(), cache=cache)
+    kept, wire = _Clocked(), MemoryWire(lambda _: _ANSWER)
+    gateway = Gateway(Routes({"replay": deployment}, {"generate": "replay"}), wire, MemoryBudget(), answers=kept)
     caller, messages = Caller(UUID(int=1), cache_s=traffic.kept_s), 0
-    for cache.now, message in _messages(traffic, days):
+    for kept.now, message in _messages(traffic, days):
         gateway.complete(build_request(message), caller)
         messages += 1
     return 1 - len(wire.asked) / messages

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from huntaze.api.app import build_app
 from huntaze.clients.ai.gateway import Gateway
 from huntaze.clients.ai.memory_wire import MemoryWire
-from huntaze.clients.ai.twins import MemoryCache
+from huntaze.clients.ai.twins import MemoryAnswers
 from huntaze.models import ai_limits
 from huntaze.models.database import Sessions
 from huntaze.models.users import Scope, User
@@ -63,7 +63,9 @@ def ai_url(settings: Settings, migrated: object, objects: object, serve: Serve, 
         output_micro_usd_per_million=4_000_000,
     )
     routes = Routes({"default": one}, dict.fromkeys(("generate", "reason", "vision"), "default"))
-    app = build_app(settings, gateway=lambda ledger: Gateway(routes, MemoryWire(model), ledger, cache=MemoryCache()))
+    app = build_app(
+        settings, gateway=lambda ledger: Gateway(routes, MemoryWire(model), ledger, answers=MemoryAnswers())
+    )
     with serve(app) as url:
         yield url
 
@@ -190,6 +192,16 @@ def test_a_bad_answer_is_not_given_again(ai: Ai, creator: User, model: Model) ->
     body = fresh()
     assert ai(creator).post(ROUTE, json=body).status_code == 503
     assert ai(creator).post(ROUTE, json=body).json()["suggestions"] == THREE
+    assert ai(creator).post(ROUTE, json=body).json()["cached"]
+    assert len(model.asked) == 3
+
+
+def test_a_second_try_that_did_is_kept(ai: Ai, creator: User, model: Model) -> None:
+    model.answer = lambda request: GOOD if "nothing else" in request.prompt else "PWNED"
+    body = fresh()
+    costs = [ai(creator).post(ROUTE, json=body).json()["cost_micro_usd"] for _ in range(2)]
+    assert costs[0] > costs[1] > 0, "the first is asked anew each time"
+    assert len(model.asked) == 3
 
 
 def test_captions_of_an_analysis(ai: Ai, creator: User, stranger: User, sessions: Sessions, model: Model) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from huntaze.clients.ai.gateway import Gateway
 from huntaze.clients.ai.ports import Wire
-from huntaze.clients.ai.twins import MemoryBreaker, MemoryBudget, MemoryCache, MemoryFlight
+from huntaze.clients.ai.twins import MemoryAnswers, MemoryBreaker, MemoryBudget
 from huntaze.pipelines.ai.calls import ROLES
 from huntaze.pipelines.ai.deployments import Deployment, Routes
 
@@ -21,7 +21,7 @@ class Bench:
     wire: Wire
     base_url: str
     budget: MemoryBudget = field(default_factory=MemoryBudget)
-    cache: MemoryCache = field(default_factory=MemoryCache)
+    answers: MemoryAnswers = field(default_factory=MemoryAnswers)
     breaker: MemoryBreaker = field(default_factory=MemoryBreaker)
     slept: list[float] = field(default_factory=list)
     now: datetime = NOW
@@ -36,7 +36,7 @@ class Bench:
         return self.over(Routes(made, dict.fromkeys(ROLES, "d0"), economise_at))
 
     def over(self, routes: Routes) -> Gateway:
-        parts = {"cache": self.cache, "flight": MemoryFlight(), "breaker": self.breaker, "sleep": self.slept.append}
+        parts = {"answers": self.answers, "breaker": self.breaker, "sleep": self.slept.append}
         return Gateway(routes, self.wire, self.budget, now=lambda: self.now, **parts)  # type: ignore[arg-type]
 
     @property

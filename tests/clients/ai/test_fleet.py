@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from huntaze.clients.ai.answers import RedisAnswers
 from huntaze.clients.ai.breaker import RedisBreaker
-from huntaze.clients.ai.cache import RedisCache
-from huntaze.clients.ai.flight import RedisFlight
 from huntaze.clients.ai.gateway import Gateway
 from huntaze.clients.ai.memory_wire import MemoryWire
 from huntaze.clients.ai.shaping import RedisShaper
@@ -38,17 +37,16 @@ def wire() -> MemoryWire:
 
 @pytest.fixture
 def fleet(shared: NewShared, wire: MemoryWire) -> Iterator[list[Gateway]]:
-    states = [shared(), shared()]
-    flights = [RedisFlight(state) for state in states]
-    yield [gateway(state, flight, wire) for state, flight in zip(states, flights, strict=True)]
-    for one in flights:
+    both = [gateway(shared(), wire), gateway(shared(), wire)]
+    yield both
+    for one in both:
         one.close()
 
 
-def gateway(state: SharedState, flight: RedisFlight, wire: MemoryWire) -> Gateway:
+def gateway(state: SharedState, wire: MemoryWire) -> Gateway:
     routes = Routes({"d": MODEL}, {"generate": "d"})
     breaker, shaper = RedisBreaker(state), RedisShaper(state, routes.deployments)
-    return Gateway(routes, wire, MemoryBudget(), cache=RedisCache(state), flight=flight, breaker=breaker, shaper=shaper)
+    return Gateway(routes, wire, MemoryBudget(), answers=RedisAnswers(state), breaker=breaker, shaper=shaper)
 
 
 def test_equal_questions_at_once_are_one_call(fleet: list[Gateway], wire: MemoryWire) -> None:
@@ -73,8 +71,7 @@ def test_a_creators_answers_are_his_own(fleet: list[Gateway], wire: MemoryWire) 
 
 
 def test_without_redis_everybody_is_answered(shared: NewShared, dead_url: str, wire: MemoryWire) -> None:
-    state = shared(dead_url)
-    alone = gateway(state, RedisFlight(state), wire)
+    alone = gateway(shared(dead_url), wire)
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: alone.complete(ASK, Caller(None)), range(60)))
     assert len({answer.text for answer in answers}) == 1

@@ -1,4 +1,4 @@
-"""Single flight over the fleet: one call for all, and nobody waits for the dead. The twin keeps the same promises."""
+"""One call for all of the fleet, and nobody waits for the dead. The twin keeps the same promises."""
 
 import os
 import signal
@@ -12,43 +12,47 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from huntaze.clients.ai.flight import RedisFlight
-from huntaze.clients.ai.ports import Flight
-from huntaze.clients.ai.twins import MemoryFlight
+from huntaze.clients.ai.answers import RedisAnswers
+from huntaze.clients.ai.ports import Answers, Made, anything
+from huntaze.clients.ai.twins import MemoryAnswers
 from huntaze.pipelines.errors import Transient
 from huntaze.setting_groups import RedisSettings
 from tests.clients.ai.conftest import NewShared
 from tests.waiting import until
 
-Two = tuple[Flight, Flight]
+Two = tuple[Answers, Answers]
 
 
 @pytest.fixture(params=["redis", "memory", "redis away"])
 def flights(request: pytest.FixtureRequest, shared: NewShared, dead_url: str) -> Iterator[Two]:
     """Those of two processes; without Redis each process is alone, so they are one."""
     if request.param == "redis":
-        both = RedisFlight(shared()), RedisFlight(shared())
+        both = RedisAnswers(shared()), RedisAnswers(shared())
         yield both
         for one in both:
             one.close()
     else:
-        alone = MemoryFlight() if request.param == "memory" else RedisFlight(shared(dead_url))
+        alone = MemoryAnswers() if request.param == "memory" else RedisAnswers(shared(dead_url))
         yield alone, alone
 
 
 class Counted:
-    """A call that takes until `end` is set."""
+    """A call that takes until `end` is set, for an answer that is kept for `keep_s`."""
 
-    def __init__(self) -> None:
-        self.calls, self.begun, self.end = 0, threading.Event(), threading.Event()
+    def __init__(self, keep_s: float = 0) -> None:
+        self.keep_s, self.calls, self.begun, self.end = keep_s, 0, threading.Event(), threading.Event()
         self._lock = threading.Lock()
 
-    def __call__(self) -> str:
+    def __call__(self) -> Made:
         with self._lock:
             self.calls += 1
         self.begun.set()
         assert self.end.wait(20)
-        return f"answer {self.calls}"
+        return Made(f"answer {self.calls}", self.keep_s)
+
+
+def mine() -> Made:
+    return Made("mine", 0)
 
 
 def test_100_equal_questions_at_once_make_one_call(flights: Two) -> None:
@@ -56,7 +60,7 @@ def test_100_equal_questions_at_once_make_one_call(flights: Two) -> None:
 
     def ask(number: int) -> str:
         arrived.release()
-        return flights[number % 2].once("k", call)
+        return flights[number % 2].once("k", call, anything)
 
     with ThreadPoolExecutor(100) as pool:
         asked = [pool.submit(ask, number) for number in range(100)]
@@ -70,24 +74,21 @@ def test_100_equal_questions_at_once_make_one_call(flights: Two) -> None:
 def test_other_questions_and_later_ones_are_calls_of_their_own(flights: Two) -> None:
     call = Counted()
     call.end.set()
-    assert [flights[0].once("k", call), flights[1].once("k", call), flights[0].once("j", call)] == [
-        "answer 1",
-        "answer 2",
-        "answer 3",
-    ]
+    asked = [flights[at].once(key, call, anything) for at, key in ((0, "k"), (1, "k"), (0, "j"))]
+    assert asked == ["answer 1", "answer 2", "answer 3"]
 
 
 def test_a_failure_goes_to_its_maker_and_the_next_one_tries(flights: Two) -> None:
     call = Counted()
 
-    def fails() -> str:
+    def fails() -> Made:
         call()
         raise Transient("ai.timeout", "Too slow.")
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(flights[0].once, "k", fails)
+        first = pool.submit(flights[0].once, "k", fails, anything)
         call.begun.wait(20)
-        second = pool.submit(flights[1].once, "k", lambda: "mine")
+        second = pool.submit(flights[1].once, "k", mine, anything)
         call.end.set()
         with pytest.raises(Transient, match="Too slow"):
             first.result()
@@ -96,14 +97,14 @@ def test_a_failure_goes_to_its_maker_and_the_next_one_tries(flights: Two) -> Non
 
 HOLDS = """
     import os, sys, threading
-    from huntaze.clients.ai.flight import RedisFlight
+    from huntaze.clients.ai.answers import RedisAnswers
     from huntaze.clients.ai.shared_state import SharedState
     from huntaze.setting_groups import RedisSettings
-    flight = RedisFlight(SharedState(RedisSettings(url=sys.argv[1], prefix=sys.argv[2])), lease_s=0.6)
+    answers = RedisAnswers(SharedState(RedisSettings(url=sys.argv[1], prefix=sys.argv[2])), lease_s=0.6)
     def call():
         print("called", flush=True)
         threading.Event().wait(60)
-    flight.once("k", call)
+    answers.once("k", call, bool)
 """
 
 
@@ -112,12 +113,12 @@ def test_the_makers_death_frees_the_others(shared: NewShared, redis_settings: Re
     program = [sys.executable, "-c", textwrap.dedent(HOLDS), url, redis_settings.prefix]
     call = Counted()
     call.end.set()
-    flight = RedisFlight(shared(), lease_s=0.6)
+    flight = RedisAnswers(shared(), lease_s=0.6)
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=os.environ) as maker:
         assert maker.stdout is not None
         assert maker.stdout.readline() == "called\n"
         with ThreadPoolExecutor(20) as pool:
-            waiting = [pool.submit(flight.once, "k", call) for _ in range(20)]
+            waiting = [pool.submit(flight.once, "k", call, anything) for _ in range(20)]
             time_over = time.monotonic() + 1.0  # longer than the lease: it is renewed
             until(lambda: time.monotonic() > time_over, "the first lease to be over")
             assert not any(one.done() for one in waiting)
@@ -129,12 +130,12 @@ def test_the_makers_death_frees_the_others(shared: NewShared, redis_settings: Re
 
 def test_a_maker_that_lost_its_lease_still_answers_those_that_wait(shared: NewShared) -> None:
     state = shared()
-    here, there = RedisFlight(state), RedisFlight(shared())
+    here, there = RedisAnswers(state), RedisAnswers(shared())
     call = Counted()
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(here.once, "k", call)
+        first = pool.submit(here.once, "k", call, anything)
         call.begun.wait(20)
-        second = pool.submit(there.once, "k", lambda: "not needed")
+        second = pool.submit(there.once, "k", mine, anything)
         until(lambda: _blocked(state), "somebody who waits")
         state.ask(lambda client: client.set(state.key("flight", "k"), "somebody else", px=60_000))
         call.end.set()
@@ -149,10 +150,10 @@ def _blocked(state: object) -> bool:
 
 def test_who_waits_too_long_calls_for_himself(shared: NewShared) -> None:
     call = Counted()
-    slow, impatient = RedisFlight(shared()), RedisFlight(shared(), most_wait_s=0.1)
+    slow, impatient = RedisAnswers(shared()), RedisAnswers(shared(), most_wait_s=0.1)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(slow.once, "k", call)
+        first = pool.submit(slow.once, "k", call, anything)
         call.begun.wait(20)
-        assert impatient.once("k", lambda: "mine") == "mine"
+        assert impatient.once("k", mine, anything) == "mine"
         call.end.set()
         assert first.result() == "answer 1"

@@ -1,7 +1,6 @@
 """One behaviour for every wire: the in-memory twin, and HTTP to the sandbox."""
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -125,7 +124,7 @@ def test_a_filter_is_final_and_paid(bench: Bench, filter: str) -> None:
     assert bench.outcomes == [("d0", "content_filter")] * 2, "neither retried, nor kept, nor asked elsewhere"
     assert bench.budget.spent > 0
     assert bench.breaker.recorded == [("d0", True)] * 2, "the server is well"
-    assert bench.cache.kept == {}
+    assert bench.answers.kept == {}
 
 
 @pytest.mark.parametrize("status", ["400", "401", "404", "302"])
@@ -139,7 +138,7 @@ def test_a_refusal_is_final_and_costs_nothing(bench: Bench, status: str) -> None
 def test_an_answer_that_breaks_off_says_so_and_is_not_kept(bench: Bench) -> None:
     gateway = bench.gateway("sandbox-text+cut")
     assert gateway.complete(ASK, Caller()).cut
-    assert bench.cache.kept == {}
+    assert bench.answers.kept == {}
     assert bench.outcomes == [("d0", "length")]
 
 
@@ -170,7 +169,7 @@ def test_what_holds_nothing_of_anybody_s_serves_all(bench: Bench) -> None:
     gateway = bench.gateway("sandbox-text")
     assert not gateway.complete(ASK, Caller(new_id(), shared=True)).cache_hit
     assert gateway.complete(ASK, Caller(new_id(), shared=True, cache_s=60)).cache_hit
-    assert list(bench.cache.ttls.values()) == [3600]
+    assert list(bench.answers.ttls.values()) == [3600]
 
 
 def test_equal_questions_at_once_make_one_call(bench: Bench) -> None:
@@ -188,21 +187,16 @@ def test_equal_questions_at_once_make_one_call(bench: Bench) -> None:
     assert sum(reply.cost_micro_usd for reply in replies) == bench.budget.spent
 
 
-def test_an_answer_that_came_while_one_waited_for_one_s_turn_is_taken(bench: Bench) -> None:
-    first = bench.gateway("sandbox-text").complete(ASK, Caller())
-    kept = dict(bench.cache.kept)
-    bench.cache.kept.clear()
-
-    class Late:
-        """Somebody else's call ends between the look into the cache and the turn."""
-
-        def once(self, key: str, call: Callable[[], str]) -> str:
-            bench.cache.kept.update(kept)
-            return call()
-
-    late = bench.gateway("sandbox-text")
-    late._flight = Late()
-    assert late.complete(ASK, Caller()) == replace(first, cache_hit=True, cost_micro_usd=0)
+def test_only_what_its_caller_can_use_is_kept_and_taken_from_there(bench: Bench) -> None:
+    gateway, caller = bench.gateway("sandbox-text"), Caller(new_id())
+    for picky in (gateway.complete, lambda *given: [*gateway.stream(*given)][-1]):
+        reply = picky(ASK, caller, lambda text: "no answer has this" in text)
+        assert isinstance(reply, ChatReply)
+        assert (reply.text.startswith("SANDBOX"), reply.cache_hit) == (True, False), "given all the same"
+    assert bench.answers.kept == {}
+    assert not gateway.complete(ASK, caller).cache_hit
+    assert gateway.complete(ASK, caller).cache_hit
+    assert not gateway.complete(ASK, caller, lambda text: False).cache_hit, "kept by somebody who could use it"
 
 
 def test_a_spent_budget_asks_nobody(bench: Bench) -> None:
@@ -292,7 +286,7 @@ def test_a_reader_that_leaves_does_not_lose_what_is_paid(bench: Bench) -> None:
     stream.close()  # type: ignore[attr-defined]
     until(lambda: bench.budget.rows, "the call to be settled")
     assert bench.outcomes == [("d0", "ok")]
-    until(lambda: bench.cache.kept, "the answer to be kept")
+    until(lambda: bench.answers.kept, "the answer to be kept")
     assert gateway.complete(ASK, caller).cache_hit
 
 

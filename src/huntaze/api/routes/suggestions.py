@@ -21,7 +21,7 @@ from huntaze.api.schemas.suggestions import (
     SuggestionView,
 )
 from huntaze.api.services import Services, ServicesOf
-from huntaze.clients.ai.checked import BAD_ANSWER, Answered, ask_again, ask_checked
+from huntaze.clients.ai.checked import BAD_ANSWER, Answered, ask_again, ask_checked, parses
 from huntaze.clients.ai.ports import ModelGateway
 from huntaze.models import content_store
 from huntaze.pipelines.ai import calls, captions, suggestions
@@ -140,7 +140,7 @@ def _unusable(request: ChatRequest, error: UnusableAnswer) -> Transient:
 def _events(gateway: ModelGateway, request: ChatRequest, asker: calls.Caller) -> Iterator[str]:
     """Server-sent events of one question. Raises what the gateway raises."""
     incoming, reply = Incoming(), None
-    for piece in gateway.stream(request, asker):
+    for piece in gateway.stream(request, asker, parses(suggestions.parse_suggestions)):
         if isinstance(piece, ChatReply):
             reply = piece
         else:

@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 from dotenv import dotenv_values
 
+from huntaze.clients.ai.answers import RedisAnswers
 from huntaze.clients.ai.breaker import RedisBreaker
-from huntaze.clients.ai.cache import RedisCache
 from huntaze.clients.ai.configured import KEY, routes_of
-from huntaze.clients.ai.flight import RedisFlight
 from huntaze.clients.ai.gateway import Gateway
 from huntaze.clients.ai.ports import Budget
 from huntaze.clients.ai.shaping import RedisShaper
@@ -27,10 +26,10 @@ def build_gateway(
         routes,
         HttpWire(secrets_of(settings), tokens),
         budget,
-        cache=RedisCache(shared),
-        flight=RedisFlight(shared),
+        answers=RedisAnswers(shared),
         breaker=RedisBreaker(shared),
         shaper=RedisShaper(shared, routes.deployments),
+        close=shared.close,
     )
 
 

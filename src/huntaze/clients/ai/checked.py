@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
-from huntaze.clients.ai.ports import ModelGateway
+from huntaze.clients.ai.ports import Accepts, ModelGateway
 from huntaze.pipelines.ai.calls import Caller, ChatReply, ChatRequest
 from huntaze.pipelines.ai.replies import UnusableAnswer
 
@@ -23,8 +23,9 @@ class Answered(Generic[T]):
 
 
 def ask_checked(gateway: ModelGateway, request: ChatRequest, caller: Caller, parse: Callable[[str], T]) -> Answered[T]:
-    """Raises UnusableAnswer, with both answers in its detail, and what the gateway raises."""
-    reply = gateway.complete(request, caller)
+    """Only an answer that can be used is kept. Raises UnusableAnswer, with both answers in its detail, and what the
+    gateway raises."""
+    reply = gateway.complete(request, caller, parses(parse))
     try:
         return Answered(parse(reply.text), (reply,))
     except UnusableAnswer as first:
@@ -39,10 +40,22 @@ def ask_again(
     first: UnusableAnswer,
     reply: ChatReply,
 ) -> Answered[T]:
-    """The second try. It is neither kept nor taken from the cache: a bad one must not be given for an hour. The bad
-    answer is not shown to the model, as somebody's words may have made it so."""
-    again = gateway.complete(replace(request, prompt=f"{request.prompt}\n\n{_AGAIN}"), replace(caller, cache_s=0))
+    """The second try. The bad answer is not shown to the model, as somebody's words may have made it so."""
+    again = gateway.complete(replace(request, prompt=f"{request.prompt}\n\n{_AGAIN}"), caller, parses(parse))
     try:
         return Answered(parse(again.text), (reply, again))
     except UnusableAnswer as second:
         raise UnusableAnswer(f"{first.detail}\n\nand when asked again: {second.problem}", second.answer) from None
+
+
+def parses(parse: Callable[[str], object]) -> Accepts:
+    """Accepts what can be parsed."""
+
+    def accepts(text: str) -> bool:
+        try:
+            parse(text)
+        except UnusableAnswer:
+            return False
+        return True
+
+    return accepts

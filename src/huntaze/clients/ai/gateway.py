@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from huntaze.clients.ai.asking import Asking, Calls, insist_on_price
 from huntaze.clients.ai.patience import Patience
-from huntaze.clients.ai.ports import Breaker, Budget, Cache, Flight, Shaper, Wire
+from huntaze.clients.ai.ports import Accepts, Answers, Breaker, Budget, Made, Shaper, Wire, anything
 from huntaze.clients.ai.relay import Relay, Show
-from huntaze.clients.ai.twins import NoBreaker, NoCache, NoFlight, NoShaper
+from huntaze.clients.ai.twins import NoAnswers, NoBreaker, NoShaper
 from huntaze.pipelines.ai import errors, tokens
 from huntaze.pipelines.ai.calls import Caller, ChatReply, ChatRequest, Role
 from huntaze.pipelines.ai.deployments import Deployment, Routes
@@ -28,25 +28,26 @@ class Gateway:
         wire: Wire,
         budget: Budget,
         *,
-        cache: Cache | None = None,
-        flight: Flight | None = None,
+        answers: Answers | None = None,
         breaker: Breaker | None = None,
         shaper: Shaper | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
+        """`close`: what else is to be let go of at the end."""
         self._routes, self.budget, self._now, self._sleep = routes, budget, now, sleep
         self._calls = Calls(wire, budget, breaker or NoBreaker(), shaper or NoShaper())
-        self._cache, self._flight = cache or NoCache(), flight or NoFlight()
+        self._answers, self._close = answers or NoAnswers(), close
 
-    def complete(self, request: ChatRequest, caller: Caller) -> ChatReply:
+    def complete(self, request: ChatRequest, caller: Caller, accepts: Accepts = anything) -> ChatReply:
         """The whole answer, of the first deployment of the role's chain that gives one."""
-        return self._first(request, caller, None)
+        return self._first(request, caller, accepts, None)
 
-    def stream(self, request: ChatRequest, caller: Caller) -> Iterator[str | ChatReply]:
+    def stream(self, request: ChatRequest, caller: Caller, accepts: Accepts = anything) -> Iterator[str | ChatReply]:
         """The answer's pieces as they come, then the whole. What is kept, or asked by another at this moment, comes in
         one piece. Once a piece was shown no fallback is tried: what was said stays said."""
-        relay = Relay(lambda show: self._first(request, caller, show))
+        relay = Relay(lambda show: self._first(request, caller, accepts, show))
         yield from relay.pieces()
 
     def identity(self, role: Role) -> str:
@@ -57,6 +58,11 @@ class Gateway:
         insist_on_price(deployment)
         return tokens.cost(deployment, input_tokens, output_tokens)
 
+    def close(self) -> None:
+        self._calls.wire.close()
+        self._answers.close()
+        self._close()
+
     def _chain(self, role: Role) -> tuple[Deployment, ...]:
         """Raises Permanent for a role without a deployment. The budget is only looked at where it may turn the way."""
         pressure = 0.0 if self._routes.economise_at is None else self.budget.pressure(role)
@@ -65,14 +71,14 @@ class Gateway:
         except KeyError:
             raise Permanent(errors.NO_DEPLOYMENT, f"No model is set up for the role {role}. See docs/ai.md.") from None
 
-    def _first(self, request: ChatRequest, caller: Caller, show: Show | None) -> ChatReply:
+    def _first(self, request: ChatRequest, caller: Caller, accepts: Accepts, show: Show | None) -> ChatReply:
         """Raises what the last deployment of the chain failed with; Permanent and a spent budget end it at once."""
         patience = Patience(caller.patience_s, self._sleep)
         failure: Transient | None = None
         for deployment in self._chain(request.role):
             asking = Asking(self._calls, deployment, request, caller, patience, show)
             try:
-                return self._kept_or(asking)
+                return self._kept_or_asked(asking, accepts)
             except errors.BudgetExhausted:
                 raise
             except Transient as error:
@@ -82,38 +88,34 @@ class Gateway:
         assert failure is not None
         raise failure
 
-    def _kept_or(self, asking: Asking) -> ChatReply:
-        """From the cache, from an equal question that is being asked now, or asked."""
+    def _kept_or_asked(self, asking: Asking, accepts: Accepts) -> ChatReply:
+        """From what is kept, from an equal question that is being asked now, or asked."""
         caller, request = asking.caller, asking.request
         for_s = self._routes.cache_s.get(request.role, 0) if caller.cache_s is None else caller.cache_s
         if for_s <= 0:
             return asking.ask()
-        key = cache_key(asking.deployment, request, caller)
-        if (found := _parsed(self._cache.get(key))) is not None:
-            return asking.hit(found)
         asked: list[ChatReply] = []
 
-        def ask() -> str:
-            # Another's call may have ended between our look and our turn.
-            if (kept := self._cache.get(key)) is not None and _parsed(kept) is not None:
-                return kept
+        def make() -> Made:
             reply = asking.ask()
             asked.append(reply)
-            if not reply.cut:
-                self._cache.put(key, reply.to_json(), for_s)
-            return reply.to_json()
+            return Made(reply.to_json(), 0 if reply.cut or not accepts(reply.text) else for_s)
 
-        told = self._flight.once(key, ask)
+        def usable(kept: str) -> bool:
+            found = _parsed(kept)
+            return found is not None and accepts(found.text)
+
+        told = self._answers.once(cache_key(asking.deployment, request, caller), make, usable)
         if asked:
             return asked[0]
         shared = _parsed(told)
         return asking.ask() if shared is None else asking.hit(shared)
 
 
-def _parsed(text: str | None) -> ChatReply | None:
-    """None where nothing is kept, or something that an older release kept."""
+def _parsed(text: str) -> ChatReply | None:
+    """None for something that another release has kept."""
     try:
-        return None if text is None else ChatReply.from_json(text)
+        return ChatReply.from_json(text)
     except ValueError:
         return None
 

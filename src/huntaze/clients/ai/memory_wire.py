@@ -44,6 +44,9 @@ class MemoryWire:
             raise failed("unavailable")
         yield whole
 
+    def close(self) -> None:
+        """Holds nothing."""
+
 
 def _fail(switches: dict[str, str]) -> None:
     """Raises CallFailed as the switches say."""

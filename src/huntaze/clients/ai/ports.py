@@ -2,11 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from huntaze.pipelines.ai.calls import Ask, Caller, ChatReply, ChatRequest, Role, Used
 from huntaze.pipelines.ai.chat_format import Answer
 from huntaze.pipelines.ai.deployments import Deployment
+
+Accepts = Callable[[str], bool]
+
+
+def anything(text: str) -> bool:  # noqa: ARG001
+    """For callers that can use whatever is answered."""
+    return True
 
 
 class ModelGateway(Protocol):
@@ -14,13 +22,16 @@ class ModelGateway(Protocol):
 
     Raises Transient (`ai.unavailable`, `ai.timeout`, `ai.rate_limited`, `ai.bad_response`), BudgetExhausted, and
     Permanent (`ai.content_filter`, `ai.refused`, `ai.unknown_price`, `ai.no_deployment`).
+
+    `accepts`: whether an answer's text is of use. One that is not is given all the same, but not kept, nor taken from
+    what is kept.
     """
 
-    def complete(self, request: ChatRequest, caller: Caller) -> ChatReply:
+    def complete(self, request: ChatRequest, caller: Caller, accepts: Accepts = anything) -> ChatReply:
         """The whole answer."""
         ...
 
-    def stream(self, request: ChatRequest, caller: Caller) -> Iterator[str | ChatReply]:
+    def stream(self, request: ChatRequest, caller: Caller, accepts: Accepts = anything) -> Iterator[str | ChatReply]:
         """The answer's text, piece by piece, and last the reply as a whole. To be read to its end, or closed."""
         ...
 
@@ -30,6 +41,10 @@ class ModelGateway(Protocol):
 
     def price(self, role: Role, input_tokens: int, output_tokens: int) -> int:
         """Micro-USD for so many tokens, rounded up. Raises Permanent (`ai.unknown_price`)."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of connections and threads. Nothing may be asked afterwards."""
         ...
 
 
@@ -55,21 +70,25 @@ class Budget(Protocol):
         ...
 
 
-class Cache(Protocol):
-    """Answers by key. A cache that is away holds nothing, and raises nothing."""
+@dataclass(frozen=True)
+class Made:
+    """An answer that was made just now, and for how many seconds it may be given again. 0: to those alone who wait for
+    it at this moment."""
 
-    def get(self, key: str) -> str | None: ...
+    text: str
+    keep_s: float
 
-    def put(self, key: str, reply_json: str, ttl_s: float) -> None: ...
 
+class Answers(Protocol):
+    """Kept answers by key, and one call for many equal questions at once. Where they are away nothing is kept and
+    everybody calls; that raises nothing."""
 
-class Flight(Protocol):
-    """One call for many equal questions at once."""
-
-    def once(self, key: str, call: Callable[[], str]) -> str:
-        """What `call` returns, whoever made it. What it raises goes to who made it; the others then ask again by
-        themselves, and so they do when its maker dies."""
+    def once(self, key: str, make: Callable[[], Made], usable: Callable[[str], bool]) -> str:
+        """What is kept, if it is usable, or what `make` makes, whoever makes it. What it raises goes to who made it;
+        the others then ask again by themselves, and so they do when its maker dies."""
         ...
+
+    def close(self) -> None: ...
 
 
 class Breaker(Protocol):
@@ -102,3 +121,5 @@ class Wire(Protocol):
     def stream(self, deployment: Deployment, request: ChatRequest) -> Iterator[str | Answer]:
         """The pieces of the text, none of them empty, then the whole. Raises CallFailed."""
         ...
+
+    def close(self) -> None: ...

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from huntaze.clients.ai.flight import Flight
+from huntaze.clients.ai.ports import Accepts, Made, anything
 from huntaze.pipelines.ai.calls import Ask, Caller, ChatReply, ChatRequest, Role, Used
 from huntaze.pipelines.ai.errors import BudgetExhausted
 
@@ -18,12 +20,17 @@ class ScriptedGateway:
     name: str = "scripted"
     asked: list[tuple[ChatRequest, Caller]] = field(default_factory=list)
 
-    def complete(self, request: ChatRequest, caller: Caller) -> ChatReply:
+    def complete(self, request: ChatRequest, caller: Caller, accepts: Accepts = anything) -> ChatReply:  # noqa: ARG002
         self.asked.append((request, caller))
         cost = self.price(request.role, 100, 10)
         return ChatReply(self.answer(request), self.name, self.name, 100, 10, cost, sandbox=True)
 
-    def stream(self, request: ChatRequest, caller: Caller) -> Iterator[str | ChatReply]:
+    def stream(
+        self,
+        request: ChatRequest,
+        caller: Caller,
+        accepts: Accepts = anything,  # noqa: ARG002
+    ) -> Iterator[str | ChatReply]:
         """Word by word."""
         reply = self.complete(request, caller)
         yield from (f"{word} " for word in reply.text.split(" ")[:-1])
@@ -35,6 +42,9 @@ class ScriptedGateway:
 
     def price(self, role: Role, input_tokens: int, output_tokens: int) -> int:  # noqa: ARG002 - every role costs the same
         return -(-(80_000 * input_tokens + 320_000 * output_tokens) // 1_000_000)
+
+    def close(self) -> None:
+        """Holds nothing."""
 
 
 @dataclass
@@ -70,58 +80,38 @@ class MemoryBudget:
 
 
 @dataclass
-class MemoryCache:
-    """Keeps everything for ever; `ttls` tells for how long it was asked to."""
+class MemoryAnswers:
+    """Keeps everything for ever; `ttls` tells for how long it was asked to. One call at once among the threads of this
+    process."""
 
     kept: dict[str, str] = field(default_factory=dict)
     ttls: dict[str, float] = field(default_factory=dict)
+    _flight: Flight = field(default_factory=Flight)
 
-    def get(self, key: str) -> str | None:
-        return self.kept.get(key)
+    def once(self, key: str, make: Callable[[], Made], usable: Callable[[str], bool]) -> str:
+        return self._flight.once(key, lambda: self._kept_or_made(key, make, usable))
 
-    def put(self, key: str, reply_json: str, ttl_s: float) -> None:
-        self.kept[key], self.ttls[key] = reply_json, ttl_s
+    def _kept_or_made(self, key: str, make: Callable[[], Made], usable: Callable[[str], bool]) -> str:
+        kept = self.kept.get(key)
+        if kept is not None and usable(kept):
+            return kept
+        made = make()
+        if made.keep_s > 0:
+            self.kept[key], self.ttls[key] = made.text, made.keep_s
+        return made.text
 
-
-class NoCache:
-    """Keeps nothing."""
-
-    def get(self, key: str) -> str | None:  # noqa: ARG002
-        return None
-
-    def put(self, key: str, reply_json: str, ttl_s: float) -> None:
-        """Keeps nothing."""
-
-
-class MemoryFlight:
-    """One call at once for each key, among the threads of this process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Condition()
-        self._made: dict[str, list[str | None]] = {}  # by key: where the answer of the call under way will lie
-
-    def once(self, key: str, call: Callable[[], str]) -> str:
-        with self._lock:
-            while (made := self._made.get(key)) is not None:
-                self._lock.wait_for(lambda made=made, key=key: self._made.get(key) is not made)  # type: ignore[misc]
-                if made[0] is not None:
-                    return made[0]
-            box: list[str | None] = [None]
-            self._made[key] = box
-        try:
-            answer = box[0] = call()
-            return answer
-        finally:
-            with self._lock:
-                del self._made[key]
-                self._lock.notify_all()
+    def close(self) -> None:
+        """Keeps what it has."""
 
 
-class NoFlight:
-    """Everybody calls."""
+class NoAnswers:
+    """Keeps nothing; everybody calls."""
 
-    def once(self, key: str, call: Callable[[], str]) -> str:  # noqa: ARG002
-        return call()
+    def once(self, key: str, make: Callable[[], Made], usable: Callable[[str], bool]) -> str:  # noqa: ARG002
+        return make().text
+
+    def close(self) -> None:
+        """Has nothing."""
 
 
 @dataclass
