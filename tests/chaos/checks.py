@@ -14,6 +14,8 @@ from tests.chaos.records import Records, Row
 
 POISON_CRASHES = 3  # what DESIGN promises: the third shelves the job
 
+_OURS = ("billing.", "payments.", "webhooks.", "events.", "ai.sweep")  # kinds of the product that are tried, too
+
 Sort = Literal["lost", "doubled", "stuck", "wrong"]
 
 
@@ -83,6 +85,8 @@ def _row(records: Records, job: Row, replayed: bool) -> Iterator[Violation]:
         yield Violation("stuck", id, f"is {state} at the end")
         return
     succeeded = state == JobState.SUCCEEDED
+    if job["kind"].startswith(_OURS) and state == JobState.FAILED and job["error_code"] != "crashed":
+        yield Violation("lost", id, f"{job['kind']} failed: {job['error_code']}")
     if job["kind"].startswith("chaos."):
         yield from _exactly(records.effects.get(id, []), succeeded, id, "effects")
         yield from _exactly(records.children.get(id, []), succeeded and job["kind"] == "chaos.parent", id, "children")

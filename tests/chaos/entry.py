@@ -8,18 +8,21 @@ imports once, opens nothing, and forks; what it forks is given to the harness, w
 """
 
 import ctypes
+import faulthandler
 import json
 import os
 import signal
 import sys
 
 from huntaze.cli.stack import guard
+from huntaze.clients.payments import stripe_gateway
 from huntaze.tasks.registry import handlers
 from huntaze.worker import __main__ as door
 from huntaze.worker import base, lifecycle
 from tests.chaos import kinds, wrong_clock
+from tests.chaos.nursery import TELL
 
-IMPORTED_ONCE = (base, kinds, lifecycle)
+IMPORTED_ONCE = (base, kinds, lifecycle, stripe_gateway)
 
 
 def main() -> int:
@@ -67,6 +70,7 @@ def _move_in(log: str) -> None:
         os.dup2(opened, target)
         os.close(opened)
     os.dup2(1, 2)
+    faulthandler.register(TELL, file=2)  # no Python of ours has to run for it: a process that hangs obeys, too
     # Python's own buffer holds what came after the line that was read: none of a child's business.
     sys.stdin = open(0)  # noqa: SIM115
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from huntaze.cli.stack.guard import descendants
 from tests.chaos import wrong_clock
-from tests.chaos.nursery import Child, Nursery
+from tests.chaos.nursery import TELL, Child, Nursery
 
 STOP_TIMEOUT_S = 45.0  # a node told to stop: its grace, and what it takes to find out that a store is not there
 _WATCH_S = 0.1
+_STACKS_S = 1.0  # for a process to write them down
 _NO_CHILD = "Could not start worker processes"
 # The clocks of most places are wrong by this, to either side of the database's.
 SKEW_S = 60 if wrong_clock.POSSIBLE else 0
@@ -65,6 +66,7 @@ class Fleet:
     places: list[Place] = field(default_factory=lambda: [Place(*place) for place in PLACES])
     ended: Counter[str] = field(default_factory=Counter)
     hung: list[str] = field(default_factory=list)
+    stopping: bool = False
     _groups: set[int] = field(default_factory=set)
     _retiring: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -75,8 +77,8 @@ class Fleet:
         self._groups.add(place.process.pid)
 
     async def keep(self) -> None:
-        """Starts all, and whoever ended again, until cancelled."""
-        while True:
+        """Starts all, and whoever ended again, until they are stopped."""
+        while not self.stopping:
             now = time.monotonic()
             for place in self.places:
                 if place.alive:
@@ -119,7 +121,7 @@ class Fleet:
         old, place.process = place.process, None
         assert old is not None
         old.send(signal.SIGTERM)
-        task = asyncio.create_task(self._see_off(place.name, old))
+        task = asyncio.create_task(self._see_off(self._name(place), old))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
@@ -127,12 +129,37 @@ class Fleet:
         until = time.monotonic() + STOP_TIMEOUT_S
         while not old.ended():
             if time.monotonic() > until:
-                self.hung.append(f"{name}, process {old.pid}: still there {STOP_TIMEOUT_S:g} s after SIGTERM")
+                told = f"{name}, process {old.pid}: still there {STOP_TIMEOUT_S:g} s after SIGTERM"
+                self.hung.append(f"{told}\n{await self._stacks(name, old.pid)}")
                 old.send_group(signal.SIGKILL)
                 return
             await asyncio.sleep(_WATCH_S)
 
-    def signal(self, pids: list[int], number: signal.Signals) -> None:
+    async def _stacks(self, name: str, group: int) -> str:
+        """Where the threads of a process and of its children are; they stand in its log, too."""
+        log = self.nursery.log(name)
+        told = log.stat().st_size
+        self.signal([pid for pid, of in _processes() if of == group], signal.SIGCONT)
+        self.signal([pid for pid, of in _processes() if of == group], TELL)
+        await asyncio.sleep(_STACKS_S)
+        return log.read_bytes()[told:].decode(errors="replace")
+
+    async def tell(self, why: str) -> None:
+        """Notes where all processes are, for a trial that stands still."""
+        for place in self.places:
+            if place.alive:
+                self.hung.append(f"{why}: {place.name}\n{await self._stacks(self._name(place), place.pid)}")
+
+    async def stop(self) -> None:
+        """All in good order. One that does not obey hangs, whatever it did until now: it is noted, and killed."""
+        self.stopping = True
+        for place in self.places:
+            if place.alive:
+                self.retire(place)
+        while self._retiring:
+            await asyncio.gather(*self._retiring)
+
+    def signal(self, pids: list[int], number: int) -> None:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)

@@ -16,11 +16,13 @@ from sqlalchemy import text
 from huntaze.beat_schedule import SCHEDULE, Entry
 from huntaze.models.job_args import JobArgs, PeriodicArgs
 from huntaze.models.job_kinds import KINDS, JobKind
+from huntaze.pipelines.ai.calls import Caller, ChatRequest
 from huntaze.pipelines.errors import Permanent, Transient
 from huntaze.tasks.context import Finish, JobContext
 from huntaze.tasks.registry import job
 
 OUTSIDE_PORT = "CHAOS_OUTSIDE_PORT"  # the variable that tells handlers where the fake outside world is
+ANSWER_TOKENS = 60
 EFFECTS = "CREATE TABLE chaos_effects (job_id uuid NOT NULL, attempt int NOT NULL)"
 
 
@@ -42,6 +44,12 @@ class Call(JobArgs):
     """A call to the outside world, then an effect."""
 
     kind: ClassVar[str] = "chaos.call"
+
+
+class Ask(JobArgs):
+    """A question to a model, then an effect."""
+
+    kind: ClassVar[str] = "chaos.ask"
 
 
 class Slow(JobArgs):
@@ -97,6 +105,7 @@ _QUEUES: dict[type[JobArgs], str] = {
     Quick: "default",
     Delayed: "default",
     Call: "ai",
+    Ask: "ai",
     Slow: "video",
     Parent: "default",
     Child: "ai",
@@ -108,6 +117,9 @@ _QUEUES: dict[type[JobArgs], str] = {
 for _args, _queue in _QUEUES.items():
     KINDS[_args.kind] = JobKind(_args, queue=_queue, **_PATIENT)  # type: ignore[arg-type]
 
+# Billing has a calendar of its own here (billing.py): months that pass in minutes, in the past.
+for _entry in ("billing-audit", "monthly-billing", "payment-collection", "usage-metering"):
+    del SCHEDULE[_entry]
 SCHEDULE["chaos-tick"] = Entry(Tick.kind, "* * * * *", "all")
 
 
@@ -138,6 +150,14 @@ def call(ctx: JobContext, args: Call) -> None:
             raise Transient("chaos.outside", "The outside world has hiccups.", retry_after=0.2)
     finally:
         connection.close()
+    with ctx.finish() as finish:
+        _effect(finish)
+
+
+@job(Ask)
+def ask(ctx: JobContext, args: Ask) -> None:
+    request = ChatRequest("generate", f"What is to be thought of {ctx.job.id}?", max_tokens=ANSWER_TOKENS)
+    ctx.clients.ai.complete(request, Caller(ctx.job.creator_id, ctx.job.id))
     with ctx.finish() as finish:
         _effect(finish)
 

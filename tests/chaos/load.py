@@ -14,6 +14,7 @@ from tests.chaos.plan import CREATORS, PlannedJob, due
 
 T = TypeVar("T")
 _TICK_S = 0.25
+_AWAY_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,11 @@ class Load:
     seed: int
     sent: dict[int, Sent] = field(default_factory=dict)
     cancelled: set[uuid.UUID] = field(default_factory=set)
-    _creators: list[uuid.UUID] = field(default_factory=list)
+    creators: list[uuid.UUID] = field(default_factory=list)
 
     def prepare(self) -> None:
         with self.sessions.begin() as session:
-            self._creators = [user_store.ensure_user(session, f"creator-{n}").id for n in range(CREATORS)]
+            self.creators = [user_store.ensure_user(session, f"creator-{n}").id for n in range(CREATORS)]
 
     async def run(self, jobs: Sequence[PlannedJob]) -> None:
         """Inserts what is due in chunks; returns when all is inserted and cancelled."""
@@ -66,7 +67,7 @@ class Load:
                 enqueued = job_enqueue.enqueue(
                     session,
                     job.args(at),
-                    creator_id=self._creators[job.creator],
+                    creator_id=self.creators[job.creator],
                     run_at=at if job.delay_s else None,
                     dedupe_key=f"chaos-{self.seed}-{job.number}",
                 )
@@ -79,9 +80,12 @@ class Load:
 
 
 async def persist(work: Callable[[], T]) -> T:
-    """Does it in a thread until the database is there for it."""
+    """Does it in a thread until the database is there for it. Raises one of DatabaseAway where it stays away."""
+    end = time.monotonic() + _AWAY_S
     while True:
         try:
             return await asyncio.to_thread(work)
         except DatabaseAway:
+            if time.monotonic() > end:
+                raise
             await asyncio.sleep(_TICK_S)

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from huntaze.cli.stack.guard import PR_SET_CHILD_SUBREAPER
 from tests.chaos import wrong_clock
 
 ROOT = Path(__file__).resolve().parents[2]
+_BIRTH_S = 120.0
+TELL = signal.SIGRTMIN + 5  # has a process write the stacks of its threads into its log; nobody else uses it
 
 
 @dataclass
@@ -57,14 +60,15 @@ class Nursery:
         log.close()
 
     def start(self, name: str, argv: tuple[str, ...], skew_s: int) -> Child:
-        """Raises RuntimeError if the nursery is gone."""
+        """Raises RuntimeError if the nursery is gone, or hangs."""
         environment = {**self._environment, wrong_clock.SKEW: str(skew_s)}
         order = {"argv": argv, "log": str(self.log(name)), "environment": environment}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
-        pid = self._process.stdout.readline()
+        came, _, _ = select.select([self._process.stdout], [], [], _BIRTH_S)
+        pid = self._process.stdout.readline() if came else b""
         if not pid:
             raise RuntimeError(f"no process could be started: see {self._logs / 'nursery.log'}")
         return Child(int(pid))

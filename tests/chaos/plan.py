@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from huntaze.models.job_args import JobArgs
-from tests.chaos.kinds import Call, Delayed, Doomed, Flaky, Parent, Poison, Quick, Slow
+from tests.chaos.kinds import Ask, Call, Delayed, Doomed, Flaky, Parent, Poison, Quick, Slow
 
 # kind: share of the jobs.
 _SHARES = {
-    "quick": 0.43,
+    "quick": 0.4,
     "call": 0.16,
+    "ask": 0.03,
     "flaky": 0.1,
     "delayed": 0.1,
     "parent": 0.09,
@@ -52,6 +53,7 @@ class PlannedJob:
                 return Delayed(due=due)
         plain: dict[str, type[JobArgs]] = {
             "quick": Quick,
+            "ask": Ask,
             "call": Call,
             "parent": Parent,
             "doomed": Doomed,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
+from huntaze.beat_schedule import SCHEDULE
 from huntaze.models.jobs import LIVE
 
 Row = RowMapping
@@ -58,19 +59,23 @@ def read(session: Session, calls: Counter[tuple[uuid.UUID, int]]) -> Records:
     return Records(jobs, attempts, effects, children, events, without, by_job)
 
 
-_LIVE = text("SELECT state, count(*) AS jobs FROM jobs WHERE state = ANY(:live) GROUP BY state")
+# What waits for long is not counted: it has to be hurried, or waits for money.
+_LIVE = text("""
+    SELECT count(*) FROM jobs
+    WHERE state = ANY(:live) AND NOT (state = 'waiting' AND run_at > clock_timestamp() + interval '15 s')
+""")
 # Without those of the clock, which goes on whatever else hangs.
-_ENDED = text("SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL AND NOT jsonb_exists(args, 'slot')")
+_ENDED = text("SELECT count(*) FROM jobs WHERE finished_at IS NOT NULL AND NOT kind = ANY(:clocked)")
 
 
-def live(session: Session) -> dict[str, int]:
-    """How many jobs have not ended, by state."""
-    return {row.state: row.jobs for row in session.execute(_LIVE, {"live": [state.value for state in LIVE]})}
+def live(session: Session) -> int:
+    """How many jobs have not ended, and can soon."""
+    return int(session.execute(_LIVE, {"live": [state.value for state in LIVE]}).scalar_one())
 
 
 def ended(session: Session) -> int:
     """How many of the load's jobs have ended: where this stands still, something hangs."""
-    return int(session.execute(_ENDED).scalar_one())
+    return int(session.execute(_ENDED, {"clocked": [entry.kind for entry in SCHEDULE.values()]}).scalar_one())
 
 
 def unplaced(session: Session) -> int:

@@ -22,7 +22,7 @@ _SHOWN = 20
 @dataclass(frozen=True)
 class Outcome:
     """What came of a trial. `replayed`: innocent jobs shelved as crashed (three faults hit one and the same job), which
-    were replayed when the faults were over, as an operator would."""
+    were replayed when the faults were over, as an operator would. `figures`: of billing, webhooks and the AI budget."""
 
     seed: int
     jobs: int
@@ -34,6 +34,7 @@ class Outcome:
     hung: list[str]
     orphans: int
     replayed: int
+    figures: dict[str, int]
     records: Records
     load: Load
     logs: Path
@@ -54,6 +55,7 @@ class Outcome:
             "ok": self.good,
             "faults": dict(sorted(Counter(fault.name for fault in self.faults).items())),
             **{sort: sorts[sort] for sort in ("lost", "doubled", "stuck", "wrong")},
+            **self.figures,
             "longest_recovery_s": round(self._longest_recovery(), 2),
             "longest_job_s": round(max(self._waits().values(), default=0.0), 2),
             "seconds": round(self.seconds, 1),
@@ -87,7 +89,8 @@ class Outcome:
 
     def _tell(self, violation: Violation) -> list[str]:
         known = [] if violation.job_id is None else [self.records.tell(violation.job_id)]
-        return [f"{violation.sort}: job {violation.job_id}: {violation.what}", *known]
+        of = "" if violation.job_id is None else f"job {violation.job_id}: "
+        return [f"{violation.sort}: {of}{violation.what}", *known]
 
     def _longest_recovery(self) -> float:
         ends = [job["finished_at"] for job in self.records.jobs.values() if job["finished_at"] is not None]
@@ -113,15 +116,20 @@ class Outcome:
         return {job["id"]: _seconds(due.get(job["id"]) or job["created_at"], job) for job in jobs}
 
 
-_ROW = ("seed", "jobs", "ok", "lost", "doubled", "stuck", "wrong", "longest_recovery_s", "seconds", "drain_s")
+_ROW = (
+    *("seed", "jobs", "ok", "lost", "doubled", "stuck", "wrong", "invoices", "double_charges", "gaps", "deliveries"),
+    *("deliveries_lost", "out_of_order", "overspent_micro_usd", "longest_recovery_s", "seconds", "drain_s"),
+)
 
 
 def rows(outcomes: Sequence[dict[str, Any]]) -> str:
     """Several trials, a line each. `outcomes`: what their JSON lines say."""
-    lines = ["".join(f"{name.removesuffix('_s').replace('_', ' '):>18}" for name in (*_ROW, "faults"))]
+    names = [name.removesuffix("_s").removesuffix("_micro_usd").replace("_", " ") for name in (*_ROW, "faults")]
+    lines = ["".join(f"{name:>{max(7, len(name) + 2)}}" for name in names)]
     for one in outcomes:
         cells = [*(one[name] for name in _ROW), sum(one["faults"].values())]
-        lines.append("".join(f"{cell!s:>18}" for cell in cells))
+        named = zip(names, cells, strict=True)
+        lines.append("".join(f"{cell!s:>{max(7, len(name) + 2)}}" for name, cell in named))
     return "\n".join(lines)
 
 

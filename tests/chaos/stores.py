@@ -17,6 +17,7 @@ from huntaze.cli.stack.stores import Stores, start_stores
 from huntaze.cli.stack.supervisor import Supervisor
 from huntaze.models import schema
 from huntaze.models.database import Sessions, build_engine, build_sessions
+from tests.chaos import spending
 from tests.chaos.kinds import EFFECTS
 from tests.chaos.proxy import Proxy
 
@@ -77,6 +78,7 @@ async def stores_under_test(folder: Path) -> AsyncIterator[StoresUnderTest]:
             await asyncio.to_thread(schema.upgrade, engine)
             with engine.begin() as connection:
                 connection.execute(text(EFFECTS))
+                connection.exec_driver_sql(spending.WATCH)
             proxies = Proxy(stores.postgres.port), Proxy(stores.valkey.port)
             for proxy in proxies:
                 await proxy.start()

@@ -9,12 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from huntaze.models import job_store, node_store
 from huntaze.models.jobs import Job, JobState
-from tests.chaos import checks, records
+from huntaze.pipelines.errors import Permanent
+from tests.chaos import checks, domains, records
+from tests.chaos.checks import Violation
+from tests.chaos.domains import Domains
 from tests.chaos.faults import DoneFault, Faults
 from tests.chaos.fleet import Fleet
 from tests.chaos.kinds import OUTSIDE_PORT, Poison
@@ -25,9 +30,13 @@ from tests.chaos.plan import PlannedFault, plan_faults, plan_jobs
 from tests.chaos.report import Outcome
 from tests.chaos.stores import StoresUnderTest, stores_under_test
 
+T = TypeVar("T")
+
 LEASE_S = 2.5
 _READY_S = 120.0
 _STILL_S = 90.0  # no job ended for so long, and no fault to blame: the rest is stuck
+_ROUNDS = 20  # of letting minutes pass: nobody has to be waited for so often
+_LONGEST_S = 1800.0  # a whole trial beyond three times its time: something hangs, perhaps the trial
 
 
 @dataclass
@@ -47,11 +56,16 @@ class Trial:
         outside = OutsideWorld()
         await outside.start()
         async with stores_under_test(self.folder) as stores:
-            fleet = Fleet(Nursery({**stores.environment, **_environment(outside.port)}, stores.logs))
+            fleet = Fleet(Nursery({**stores.environment, **_environment(outside)}, stores.logs))
             keeper = asyncio.create_task(fleet.keep())
             try:
                 await self._until_ready(stores, fleet)
-                return await self._trial(stores, fleet, outside)
+                async with asyncio.timeout(3 * self.seconds + _LONGEST_S):
+                    return await self._trial(stores, fleet, outside)
+            except TimeoutError:
+                await fleet.tell("the trial does not end")
+                self.say("\n".join(fleet.hung))
+                raise
             finally:
                 keeper.cancel()
                 with suppress(asyncio.CancelledError):
@@ -61,31 +75,39 @@ class Trial:
 
     async def _trial(self, stores: StoresUnderTest, fleet: Fleet, outside: OutsideWorld) -> Outcome:
         start = time.monotonic()
+        jobs = plan_jobs(self.seed, self.jobs, self.seconds)
         load = Load(stores.sessions, self.seed)
         await persist(load.prepare)
+        asks = sum(job.kind == "ask" for job in jobs)
+        beside = Domains.of(stores.sessions, outside, self.seed, self.jobs, asks, self.seconds)
+        await persist(lambda: beside.prepare(load))
         faults = Faults(fleet, stores, LEASE_S, on_fault=self._tell_fault(start))
         names = list(faults.by_name()) if self.faults is None else list(self.faults)
         planned = plan_faults(self.seed, names, self.seconds, self.every_s) if names else []
-        sending = asyncio.create_task(load.run(plan_jobs(self.seed, self.jobs, self.seconds)))
+        sending = asyncio.gather(load.run(jobs), beside.books.run())
         await self._do_faults(faults, planned, start)
         await sending
         await faults.over()
         draining = time.monotonic()
         self.say("the faults are over: the fleet drains")
-        await self._drain(stores)
+        await self._drain(stores, fleet, beside)
+        drained, ended = time.monotonic(), datetime.now(UTC)
         orphans = fleet.orphans()
+        await fleet.stop()
         found = await persist(lambda: self._read(stores, outside))
+        wrong = await persist(lambda: self._check_beside(stores, beside))
         return Outcome(
             seed=self.seed,
             jobs=self.jobs,
             seconds=time.monotonic() - start,
-            drain_s=time.monotonic() - draining,
+            drain_s=drained - draining,
             faults=faults.done,
-            violations=checks.check(found, load, self._replayed, datetime.now(UTC)),
+            violations=[*checks.check(found, load, self._replayed, ended), *wrong],
             ended_by_themselves=fleet.ended,
             hung=fleet.hung,
             orphans=len(orphans),
             replayed=len(self._replayed),
+            figures=beside.figures,
             records=found,
             load=load,
             logs=stores.logs,
@@ -110,31 +132,57 @@ class Trial:
         with stores.sessions() as session:
             return node_store.alive(session)
 
-    async def _drain(self, stores: StoresUnderTest) -> None:
-        """Until every job has ended and every event has its place, or nothing has moved for long."""
+    async def _drain(self, stores: StoresUnderTest, fleet: Fleet, beside: Domains) -> None:
+        """Until all is done, also what waited for money or is left to the nets. Who stands still is looked at."""
+        if not await persist(beside.purse.look):  # the money lasts until all have asked
+            await self._until_still(stores)
+            await persist(beside.purse.look)
+        await persist(beside.purse.fill)
+        still = await self._until_done(stores, beside)
+        if still:
+            await persist(lambda: _in_one(stores, beside.last_call))
+            still = await self._until_done(stores, beside)
+        if not still:
+            await fleet.tell(f"nothing moved for {_STILL_S:g} s")
+
+    async def _until_done(self, stores: StoresUnderTest, beside: Domains) -> bool:
+        """As `_until_still`; what waits for minutes is due at once."""
+        for _ in range(_ROUNDS):
+            if not await self._until_still(stores):
+                return False
+            if not await persist(lambda: _in_one(stores, beside.hurry)):
+                return True
+        return False
+
+    async def _until_still(self, stores: StoresUnderTest) -> bool:
+        """Until every job that is due has ended and every event has its place. False: nothing has moved for long."""
         before, moved_at = -1, time.monotonic()
         while time.monotonic() - moved_at < _STILL_S:
             left, now = await persist(lambda: self._look(stores))
             if now != before:
                 before, moved_at = now, time.monotonic()
             if not left and not await persist(lambda: self._replay(stores)):
-                return
+                return True
             await asyncio.sleep(0.2)
+        return False
 
     @staticmethod
     def _look(stores: StoresUnderTest) -> tuple[int, int]:
         with stores.sessions() as session:
-            return sum(records.live(session).values()) + records.unplaced(session), records.ended(session)
+            return records.live(session) + records.unplaced(session), records.ended(session)
 
     def _replay(self, stores: StoresUnderTest) -> int:
-        """Puts innocent jobs that faults hit three times back to work; returns how many."""
+        """Puts innocent jobs that faults hit three times back to work; returns how many. Another may have taken up the
+        same work meanwhile."""
         crashed = (Job.state == JobState.FAILED) & (Job.error_code == "crashed") & (Job.kind != Poison.kind)
         with stores.sessions.begin() as session:
-            ids = list(session.scalars(select(Job.id).where(crashed)))
-            for job_id in ids:
-                job_store.replay(session, job_id)
-        self._replayed.update(ids)
-        return len(ids)
+            replayed = [job_id for job_id in session.scalars(select(Job.id).where(crashed)) if _again(session, job_id)]
+        self._replayed.update(replayed)
+        return len(replayed)
+
+    def _check_beside(self, stores: StoresUnderTest, beside: Domains) -> list[Violation]:
+        with stores.sessions() as session:
+            return beside.check(session, self._replayed)
 
     @staticmethod
     def _read(stores: StoresUnderTest, outside: OutsideWorld) -> records.Records:
@@ -145,15 +193,28 @@ class Trial:
         return lambda fault: self.say(f"{time.monotonic() - start:7.1f} s  {fault.name}: {fault.victim}")
 
 
-def _environment(outside_port: int) -> dict[str, str]:
+def _again(session: Session, job_id: uuid.UUID) -> bool:
+    try:
+        with session.begin_nested():
+            return job_store.replay(session, job_id) is not None
+    except Permanent:
+        return False
+
+
+def _in_one(stores: StoresUnderTest, step: Callable[[Session], T]) -> T:
+    with stores.sessions.begin() as session:
+        return step(session)
+
+
+def _environment(outside: OutsideWorld) -> dict[str, str]:
     return {
-        OUTSIDE_PORT: str(outside_port),
+        **domains.environment(outside.url),
+        OUTSIDE_PORT: str(outside.port),
         "HUNTAZE_REDIS_PREFIX": "chaos:",
         "HUNTAZE_WORKER_LEASE_S": str(LEASE_S),
         "HUNTAZE_WORKER_GRACE_S": "1",
         "HUNTAZE_WORKER_QUEUED_TIMEOUT_S": "5",
         "HUNTAZE_S3_BUCKET": "chaos",
-        "HUNTAZE_AI_BASE_URL": "http://127.0.0.1:9/v1",  # nobody listens: no job of the trial asks for a model
         "PYTHONUNBUFFERED": "1",
     }
 
