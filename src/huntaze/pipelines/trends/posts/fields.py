@@ -3,9 +3,10 @@
 import html
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Final
 
 TEXT_MOST: Final = 5000  # characters of a post that are kept
@@ -84,9 +85,11 @@ def storable(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
-# At the beginning of a run of characters alone: linear, whatever the text.
+# What begins with a sign is looked for fast: that of an address goes before the address, which is linear, whatever the
+# text, as it begins at the beginning of a run of characters alone.
+_ADDRESS_SIGN = re.compile(r"@(?<=[\w.+-]@)[\w-]")
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.-]+")
-_MENTION = re.compile(r"(?<![\w@])@[\w.]+")
+_MENTION = re.compile(r"@(?<![\w@]@)[\w.]+")
 
 
 def words(value: object) -> str | None:
@@ -97,7 +100,9 @@ def words(value: object) -> str | None:
     if "&" in text:
         text = html.unescape(text)
     if "@" in text:
-        text = _MENTION.sub("@…", _ADDRESS.sub("…@…", text))
+        if _ADDRESS_SIGN.search(text):
+            text = _ADDRESS.sub("…@…", text)
+        text = _MENTION.sub("@…", text)
     return storable(text).strip()
 
 
@@ -107,30 +112,34 @@ _TAG_END = (
     r"\s#＃\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf"
     r"\u2010-\u203b\u3001-\u3004\u3008-\u3020\uff01-\uff0f\uff1a-\uff20"
 )
-_TAG_RUN = re.compile(rf"(?:^|(?<=[^A-Za-z0-9_/&]))((?:[#＃][^{_TAG_END}]+)+)")
-_TAG_MARK = re.compile("[#＃]")
+# Begins with the sign itself, which is looked for fast; what stands before it is checked then.
+_TAG_RUN = re.compile(rf"[#＃](?<![A-Za-z0-9_/&][#＃])[^{_TAG_END}]+(?:[#＃][^{_TAG_END}]+)*")
+_WRITTEN_MOST = 6 * TAG_MOST  # characters of a tag with its entities
 
 
 def hashtags(named: object, text: str, key: str = "name") -> list[str]:
     """Tags of a list (of texts, or of objects with `key`) and of the text, in that order, without #; no repeats."""
-    found: dict[str, str] = {}
+    written: list[str] = []
     if isinstance(named, list):
-        for one in named[:TAGS_MOST]:
-            value = one.get(key) if isinstance(one, dict) else one
-            if isinstance(value, str):
-                _add(found, (storable(html.unescape(value)).strip().lstrip("#＃"),))
+        values = [one.get(key) if isinstance(one, dict) else one for one in named[:TAGS_MOST]]
+        written += [value for value in values if isinstance(value, str) and len(value) <= _WRITTEN_MOST]
     if "#" in text or "＃" in text:
         for run in _TAG_RUN.findall(text):
-            _add(found, _TAG_MARK.split(run))
+            written += run[1:].replace("＃", "#").split("#")
+    found: dict[str, str] = {}
+    for tag, same in map(_tag, written):
+        if tag:
+            found.setdefault(same, tag)
     return list(found.values())[:TAGS_MOST]
 
 
-def _add(found: dict[str, str], tags: Iterable[str]) -> None:
-    for tag in tags:
-        if (
-            tag and len(tag) <= TAG_MOST and not tag.isdigit() and "\x1f" not in tag
-        ):  # what keeps them apart when stored
-            found.setdefault(tag.casefold(), tag)
+@lru_cache(8192)
+def _tag(written: str) -> tuple[str, str]:
+    """(the tag, what is the same of all ways to write it); empty for one that says nothing. Posts repeat their tags."""
+    tag = storable(html.unescape(written)).strip().lstrip("#＃")
+    if len(tag) > TAG_MOST or tag.isdigit() or "\x1f" in tag:  # what keeps them apart when stored
+        return "", ""
+    return tag, tag.casefold()
 
 
 _MONTHS = {m: n for n, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}  # noqa: SIM905

@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 KEY_BYTES = 16  # of the HMAC that are kept: chance collisions begin at 2^64 authors
 _LEAST_SECRET = 16  # bytes
@@ -19,7 +20,7 @@ class AuthorKeys:
 
     secrets: Mapping[int, bytes] = field(repr=False)
 
-    @property
+    @cached_property
     def version(self) -> int:
         """The newest."""
         return max(self.secrets)
