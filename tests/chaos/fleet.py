@@ -14,7 +14,6 @@ from huntaze.cli.stack.guard import descendants
 from tests.chaos import wrong_clock
 from tests.chaos.nursery import TELL, Child, Nursery
 
-STOP_TIMEOUT_S = 45.0  # a node told to stop: its grace, and what it takes to find out that a store is not there
 _WATCH_S = 0.1
 _STACKS_S = 1.0  # for a process to write them down
 _NO_CHILD = "Could not start worker processes"
@@ -60,12 +59,14 @@ PLACES = (
 
 @dataclass
 class Fleet:
-    """`ended`: processes that ended without being told to, as "place: exit status"."""
+    """`ended`: processes that ended without being told to, as "place: exit status". `hung`: those that did not end when
+    told to. `stop_timeout_s`: a node's grace, and what it takes to find out that a store is not there."""
 
     nursery: Nursery
     places: list[Place] = field(default_factory=lambda: [Place(*place) for place in PLACES])
     ended: Counter[str] = field(default_factory=Counter)
     hung: list[str] = field(default_factory=list)
+    stop_timeout_s: float = 45.0
     stopping: bool = False
     _groups: set[int] = field(default_factory=set)
     _retiring: set[asyncio.Task[None]] = field(default_factory=set)
@@ -126,10 +127,10 @@ class Fleet:
         task.add_done_callback(self._retiring.discard)
 
     async def _see_off(self, name: str, old: Child) -> None:
-        until = time.monotonic() + STOP_TIMEOUT_S
+        until = time.monotonic() + self.stop_timeout_s
         while not old.ended():
             if time.monotonic() > until:
-                told = f"{name}, process {old.pid}: still there {STOP_TIMEOUT_S:g} s after SIGTERM"
+                told = f"{name}, process {old.pid}: still there {self.stop_timeout_s:g} s after SIGTERM"
                 self.hung.append(f"{told}\n{await self._stacks(name, old.pid)}")
                 old.send_group(signal.SIGKILL)
                 return
