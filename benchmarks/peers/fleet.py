@@ -15,7 +15,7 @@ from huntaze.models.job_enqueue import NewJob
 # As `huntaze worker` is started for this queue: nodes of one process with threads, one node a core.
 THREADS = 4
 _WORKER = ("worker", "--queues", "default", "--concurrency", str(THREADS))
-_NODES = {"dispatcher": ("dispatcher",), "worker-0": _WORKER, "worker-1": _WORKER}
+NODES = {"dispatcher": ("dispatcher",), "worker-0": _WORKER, "worker-1": _WORKER}
 
 
 class Fleet:
@@ -25,7 +25,7 @@ class Fleet:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
-        rig.start_nodes(_NODES)
+        rig.start_nodes(NODES)
         self.throughput(200)  # connections, caches and plans are made
         backlog.settle(rig)
 
@@ -54,7 +54,7 @@ class Fleet:
         return [started[job_id] - at for job_id, at in committed.items()]
 
     def close(self) -> None:
-        self._rig.stop(*_NODES)
+        self._rig.stop(*NODES)
 
 
 def bulk(rig: Rig, rows: int) -> float:
