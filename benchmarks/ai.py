@@ -79,9 +79,12 @@ def answers(url: str) -> bool:
 @contextmanager
 def _gateway(stores: Rig, url: str, model: str = "sandbox-text", connections: int = 10) -> Iterator[Gateway]:
     """As a process of the fleet builds it: ledger in PostgreSQL, cache, flight, breaker and limits in Redis."""
-    engine = build_engine(stores.settings.database.sqlalchemy_url, pool_size=connections, application="bench")
+    database = stores.settings.database.sqlalchemy_url
+    engine = build_engine(database, pool_size=connections, application="bench", isolation_level="AUTOCOMMIT")
     settings = AISettings(base_url=url, model=model)
-    yield build_gateway(settings, stores.settings.redis, BudgetLedger(build_sessions(engine)))
+    gateway = build_gateway(settings, stores.settings.redis, BudgetLedger(build_sessions(engine)))
+    yield gateway
+    gateway.close()
     engine.dispose()
 
 

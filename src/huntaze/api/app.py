@@ -31,6 +31,7 @@ from huntaze.api.routes import (
     payment_webhooks,
     reports,
     suggestions,
+    trend_reports,
     trend_sources,
     trends,
     uploads,
@@ -110,7 +111,7 @@ def build_app(
         probes = Probes(settings, objects)
         sessions = build_sessions(engine.execution_options(isolation_level="READ COMMITTED"))
         statements = build_sessions(engine)
-        ledger = BudgetLedger(sessions)
+        ledger = BudgetLedger(statements)
         models = gateway(ledger) if gateway else build_gateway(settings.ai, settings.redis, ledger)
         streams.serve_from(sessions)
         metrics.watch_backlog(probes.sessions)
@@ -136,6 +137,7 @@ def build_app(
             listener.cancel()
             with suppress(asyncio.CancelledError):
                 await listener
+            models.close()
             probes.close()
             objects.close()
             engine.dispose()
@@ -170,6 +172,7 @@ def build_app(
         reports,
         trend_sources,
         trends,
+        trend_reports,
         apify_webhooks,
         webhooks,
         offers,

@@ -34,7 +34,10 @@ class BudgetLedger:
     def _statements(self) -> Connection:
         """A connection that commits each statement. Said to the connection, as the engine may have been told otherwise,
         and then another option of the engine does not take: what was reserved would be rolled back without a word."""
-        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection = self._engine.connect()
+        if getattr(connection.connection.driver_connection, "autocommit", False):
+            return connection  # by its engine; to say it again takes time
+        return connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def reserve(self, ask: Ask) -> None:
         """Raises BudgetExhausted where the bound does not fit into every limit of the call, and one of DatabaseAway:

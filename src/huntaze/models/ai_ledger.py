@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection, CursorResult, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, psycopg
 from sqlalchemy.orm import Session
-from sqlalchemy.types import BigInteger, Text, Uuid
+from sqlalchemy.types import BigInteger, Text, TypeEngine, Uuid
 
 from huntaze.models import channels
 from huntaze.models.base import new_id
@@ -30,10 +30,23 @@ MONTH = "date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC')::date"
 # Of a scope that is called `scope`; NULL: none.
 LIMIT = f"coalesce(limit_micro_usd, CASE scope WHEN 'total' THEN {DEFAULT_MONTHLY_MICRO_USD} END)"
 
+
+def _compiled(sql: str, **types: type[TypeEngine[Any]]) -> str:
+    """As the driver takes it. SQLAlchemy's way through a statement, each time anew, costs more than the server's."""
+    statement = text(sql).bindparams(*(bindparam(name, type_=given) for name, given in types.items()))
+    return str(statement.compile(dialect=psycopg.dialect()))
+
+
+def _run(connection: Connected, compiled: str, given: dict[str, Any]) -> CursorResult[Any]:
+    at = connection.connection() if isinstance(connection, Session) else connection
+    return at.exec_driver_sql(compiled, given)
+
+
 # What a call counts towards. Said by the statement: an array of names costs the driver more than all other parameters.
 _SCOPES = "('total', 'role:' || :role, 'creator:' || :creator_id)"
 # A row that another call has just changed is waited for, and read anew: `FOR UPDATE` gives its newest version.
-_RESERVE = text(f"""
+_RESERVE = _compiled(
+    f"""
     WITH given AS MATERIALIZED (
         SELECT {MONTH} AS month
     ), locked AS MATERIALIZED (
@@ -63,13 +76,9 @@ _RESERVE = text(f"""
     SELECT complete, full_scope, pressure, (month + interval '1 month') AT TIME ZONE 'UTC' AS resets_at,
            clock_timestamp() AS now
     FROM given, verdict
-""").bindparams(  # noqa: S608 - of constants
-    bindparam("bound_micro_usd", type_=BigInteger),
-    bindparam("request_id", type_=Uuid),
-    bindparam("creator_id", type_=Uuid),
-    bindparam("job_id", type_=Uuid),
-    bindparam("role", type_=Text),
-    bindparam("deployment", type_=Text),
+""",  # noqa: S608 - of constants
+    **{"request_id": Uuid, "creator_id": Uuid, "job_id": Uuid, "role": Text, "deployment": Text},
+    bound_micro_usd=BigInteger,
 )
 # Sorted, as two calls that open the same month must not wait for each other.
 _OPEN = text(f"""
@@ -85,7 +94,7 @@ def reserve(connection: Connected, ask: Ask) -> float:
     sqlalchemy.exc.IntegrityError for a request id that was used before.
     """
     while True:
-        row = connection.execute(_RESERVE, vars(ask)).one()
+        row = _run(connection, _RESERVE, vars(ask)).one()
         if row.full_scope is not None and row.complete:
             raise BudgetExhausted(_public(row.full_scope), row.resets_at, (row.resets_at - row.now).total_seconds())
         if row.complete:
@@ -127,7 +136,8 @@ _WARNINGS = ", ".join(f"({percent}, :event_{percent})" for percent in WARN_PERCE
 # The sums are locked before the row of usage, as in _RESERVE. What was charged as `lost` is put right where the caller
 # lives after all. The commit is not waited for (`synchronous_commit`): if the database loses it in a crash, the
 # reservation stands, and is swept up at its bound; and the next call gets its turn sooner.
-_SETTLE = text(f"""
+_SETTLE = _compiled(
+    f"""
     WITH found AS MATERIALIZED (
         SELECT month, role, creator_id FROM usage_logs WHERE request_id = :request_id
     ), locked AS MATERIALIZED (
@@ -171,12 +181,9 @@ _SETTLE = text(f"""
     SELECT scope, percent, settled_micro_usd, limit_micro_usd, (SELECT count(*) FROM told) AS told,
            set_config('synchronous_commit', 'off', true)
     FROM settled LEFT JOIN warned ON true
-""").bindparams(  # noqa: S608 - of constants
-    bindparam("request_id", type_=Uuid),
-    bindparam("cost_micro_usd", type_=BigInteger),
-    bindparam("outcome", type_=Text),
-    bindparam("deployment", type_=Text),
-    *(bindparam(f"event_{percent}", type_=Uuid) for percent in WARN_PERCENT),
+""",  # noqa: S608 - of constants
+    **{"request_id": Uuid, "cost_micro_usd": BigInteger, "outcome": Text, "deployment": Text},
+    **{f"event_{percent}": Uuid for percent in WARN_PERCENT},
 )
 
 
@@ -192,11 +199,12 @@ def settle(connection: Connected, request_id: uuid.UUID, used: Used) -> list[War
 
 def _settle(connection: Connected, request_id: uuid.UUID, facts: dict[str, Any]) -> list[Warned] | None:
     events = {f"event_{percent}": new_id() for percent in WARN_PERCENT}
-    rows = connection.execute(_SETTLE, events | facts | {"request_id": request_id}).all()
+    rows = _run(connection, _SETTLE, events | facts | {"request_id": request_id}).all()
     return [Warned(*row[:4]) for row in rows if row.scope is not None] if rows else None
 
 
-_NOTE = text(f"""
+_NOTE = _compiled(
+    f"""
     WITH noted AS (
         INSERT INTO usage_logs (request_id, month, role, deployment, creator_id, job_id, bound_micro_usd,
                                 cost_micro_usd, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
@@ -206,13 +214,14 @@ _NOTE = text(f"""
         ON CONFLICT DO NOTHING
     )
     SELECT set_config('synchronous_commit', 'off', true)
-""")  # noqa: S608 - of constants
+"""  # noqa: S608 - of constants
+)
 
 
 def note(connection: Connected, ask: Ask, used: Used) -> None:
     """A row for what cost nothing: an answer from the cache, or a call that was not made. What a kept answer once
     cost stands in the row of the call that was made."""
-    connection.execute(_NOTE, vars(used) | vars(ask))
+    _run(connection, _NOTE, vars(used) | vars(ask))
 
 
 _EXPIRED = text("""
