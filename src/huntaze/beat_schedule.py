@@ -55,6 +55,8 @@ SCHEDULE: dict[str, Entry] = {
     "trend-recommendations": Entry("trends.recommend_run", "40 5 * * *", "latest"),
     # Rows of datasets and posts go after the days that HUNTAZE_APIFY_* gives them.
     "trend-retention": Entry("trends.prune", "47 * * * *", "latest"),
+    # Of the week that has ended, after Monday's recommendations.
+    "weekly-trend-reports": Entry("trends.report_run", "0 6 * * 1", "all"),
     # Sources that are due get a run each; what an outage missed is made up for once.
     "trend-scrapes": Entry("trends.fire", "*/5 * * * *", "latest"),
 }

@@ -1,7 +1,8 @@
-"""`huntaze trends`: what rises now, its jobs by hand, and what the detector would have said of any series."""
+"""`huntaze trends`: what rises now, its jobs and reports by hand, and any series through the detector."""
 
 import csv
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,8 +17,9 @@ from huntaze.cli import trend_jobs
 from huntaze.cli.here import ledger
 from huntaze.cli.moments import MOMENT, parse_moment, rough_length
 from huntaze.cli.output import WIDE, Failed, err, live_progress, out, print_json, print_line, print_table
-from huntaze.models import job_store, trend_lives, user_store
+from huntaze.models import job_store, trend_lives, trend_report_requests, trend_report_store, user_store
 from huntaze.models.jobs import Job
+from huntaze.models.trend_reports import TrendReport
 from huntaze.models.trend_topics import Trend, TrendTopic
 from huntaze.pipelines.trends.backtest import BadSeries, Row, Series, detector_for, read_series, replay
 from huntaze.pipelines.trends.life import TrendState
@@ -89,11 +91,54 @@ def recommend(
 ) -> None:
     """Have a new set of recommendations made now, not tomorrow morning. The creator is told when it is there."""
     with ledger("trends") as sessions, sessions.begin() as session:
-        creator_id = None if creator is None else user_store.find_user(session, creator)
-        if creator is not None and creator_id is None:
-            raise Failed(f"--creator {creator}: there is no creator with this handle or id.", 2)
-        job = trend_jobs.recommend(session, _slot(session, slot), creator_id)
+        whose = None if creator is None else _creator(session, creator)
+        job = trend_jobs.recommend(session, _slot(session, slot), whose)
         _tell(job, as_json=json)
+
+
+@trends.command()
+def report(
+    creator: Annotated[str, typer.Option(help="a creator's handle or id")],
+    json: AsJson = False,
+) -> None:
+    """Have a report made of the last seven whole days. A worker makes it; the creator is told."""
+    with ledger("trends") as sessions, sessions.begin() as session:
+        asked = trend_report_requests.ask(session, _creator(session, creator))
+        session.refresh(asked)
+        facts = {column.key: getattr(asked, column.key) for column in TrendReport.__table__.columns}
+    if json:
+        print_json(facts)
+    else:
+        print_line(f"report {facts['id']}: {facts['first']} to {facts['last']} (UTC); huntaze trends reports")
+
+
+@trends.command("reports")
+def list_reports(
+    creator: Annotated[str | None, typer.Option(help="only this creator's, by handle or id")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    json: AsJson = False,
+) -> None:
+    """Show trend reports, newest first."""
+    with ledger("trends") as sessions, sessions() as session:
+        owner = None if creator is None else _creator(session, creator)
+        found = trend_report_store.list_reports(session, owner, limit=limit)
+        facts = [{column.key: getattr(one, column.key) for column in TrendReport.__table__.columns} for one in found]
+    if json:
+        print_json(facts)
+        return
+    rows = [(one["id"], one["cadence"], one["first"], one["last"], one["state"], _told(one["words"])) for one in facts]
+    print_table(["id", "cadence", "first", "last", "state", "words"], rows, "there are no reports")
+
+
+def _told(words: dict[str, Any] | None) -> str:
+    return "" if words is None else f"{len(words['paragraphs'])} by {words['source']}"
+
+
+def _creator(session: Session, named: str) -> uuid.UUID:
+    found = user_store.find_user(session, named)
+    if found is None:
+        raise Failed(f"--creator {named}: there is no creator with this handle or id.", 2)
+    return found
 
 
 def _slot(session: Session, text: str | None) -> datetime:

@@ -247,6 +247,22 @@ class TrendsRecommend(PeriodicArgs):
     kind: ClassVar[str] = "trends.recommend"
 
 
+class TrendsReportRun(PeriodicArgs):
+    """Have the creators behind `after` get a report of the last whole week's trends, a batch at a time."""
+
+    kind: ClassVar[str] = "trends.report_run"
+
+    after: uuid.UUID | None = None  # None: from the first
+
+
+class TrendsReport(JobArgs):
+    """Write the words and the files of a trend report."""
+
+    kind: ClassVar[str] = "trends.report"
+
+    report_id: uuid.UUID
+
+
 class AiInsightsRun(PeriodicArgs):
     """Have insights written for the creators behind `after`, a batch at a time."""
 

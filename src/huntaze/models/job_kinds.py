@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from huntaze.models import content_store, report_store, trend_run_store, webhook_store
+from huntaze.models import content_store, report_store, trend_report_store, trend_run_store, webhook_store
 from huntaze.models.job_args import (
     AiInsights,
     AiInsightsRun,
@@ -41,6 +41,8 @@ from huntaze.models.job_args import (
     TrendsPrune,
     TrendsRecommend,
     TrendsRecommendRun,
+    TrendsReport,
+    TrendsReportRun,
     TrendsScrape,
     VideoAnalyze,
     VideoExtract,
@@ -152,6 +154,8 @@ _ALL = (
     JobKind(TrendsDetect, queue="default", flow_limit=1),
     JobKind(TrendsRecommendRun, queue="default", flow_limit=1),
     JobKind(TrendsRecommend, queue="ai", unique=Unique(by=("creator",))),
+    JobKind(TrendsReportRun, queue="default", flow_limit=1),
+    JobKind(TrendsReport, queue="ai", flow_limit=2, unique=Unique(by=("args",)), follow=trend_report_store.follow_job),
     JobKind(TrendsForget, queue="default"),
     JobKind(TrendsPrune, queue="default", flow_limit=1),
     JobKind(AnalyticsRollup, queue="default", flow_limit=1),

@@ -44,10 +44,15 @@ _PRUNE = text("""
 """)
 
 
+def active(session: Session, after: uuid.UUID | None, limit: int) -> Sequence[uuid.UUID]:
+    """The next creators behind `after` to whom trends may matter."""
+    return session.scalars(_ACTIVE, {"after": after or _NOBODY, "limit": limit}).all()
+
+
 def enqueue_for(session: Session, slot: datetime, after: uuid.UUID | None, limit: int) -> tuple[int, uuid.UUID | None]:
     """A job for each of the next creators behind `after`. Returns how many were made, and behind whom to go on; None:
     that was all."""
-    ids = session.scalars(_ACTIVE, {"after": after or _NOBODY, "limit": limit}).all()
+    ids = active(session, after, limit)
     # Behind what somebody waits for.
     made = enqueue_many(session, [NewJob(TrendsRecommend(slot=slot), creator_id=one, priority=10) for one in ids])
     return sum(one.created for one in made), ids[-1] if len(ids) == limit else None

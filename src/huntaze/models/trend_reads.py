@@ -32,14 +32,14 @@ class TrendSort(StrEnum):
 _RANK = (
     f"r.strength * power(0.5, greatest(0, extract(epoch FROM clock_timestamp() - r.peak_at)) / {3600 * HALF_LIFE_H})"
 )
-_FRAMES = """
+FRAMES = """
     SELECT f.id FROM topic_frames f JOIN trend_sources s ON s.id = f.source_id
     WHERE s.creator_id IS NULL OR s.creator_id = :creator_id
 """
-_SEEN = f"""
-    EXISTS (SELECT FROM detector_states d WHERE d.topic_id = r.topic_id AND d.frame_id IN ({_FRAMES}))
+SEEN = f"""
+    EXISTS (SELECT FROM detector_states d WHERE d.topic_id = r.topic_id AND d.frame_id IN ({FRAMES}))
 """
-_COLUMNS = f"""
+COLUMNS = f"""
     r.id, r.topic_id, r.state, r.platforms, r.regions, r.started_at, r.peak_at, r.ended_at, r.strength, r.level,
     r.peak_level, r.velocity, r.lead_h, r.confidence, r.posts, r.authors, r.related, r.updated_at,
     k.kind, k.name, ({_RANK})::float AS rank,
@@ -53,21 +53,21 @@ _ORDER = {
 }
 _SEARCH = {
     sort: text(f"""
-        SELECT {_COLUMNS} FROM trends r JOIN topics k ON k.id = r.topic_id
+        SELECT {COLUMNS} FROM trends r JOIN topics k ON k.id = r.topic_id
         WHERE (r.state = :state OR (cast(:state AS text) IS NULL AND r.state <> 'over'))
           AND (cast(:platform AS text) IS NULL OR :platform = ANY(r.platforms))
           AND (cast(:region AS text) IS NULL OR :region = ANY(r.regions))
-          AND {_SEEN} ORDER BY {order} LIMIT :limit
+          AND {SEEN} ORDER BY {order} LIMIT :limit
     """)  # noqa: S608
     for sort, order in _ORDER.items()
 }
-_ONE = text(f"SELECT {_COLUMNS} FROM trends r JOIN topics k ON k.id = r.topic_id WHERE r.id = :id AND {_SEEN}")  # noqa: S608
+_ONE = text(f"SELECT {COLUMNS} FROM trends r JOIN topics k ON k.id = r.topic_id WHERE r.id = :id AND {SEEN}")  # noqa: S608
 _SERIES = text(f"""
     SELECT f.hour, coalesce(sum(h.posts), 0)::int AS posts, coalesce(sum(h.value), 0)::float AS value,
            coalesce(max(h.strength), 0)::float AS strength
     FROM detector_states d JOIN frame_hours f ON f.frame_id = d.frame_id AND f.hour >= :since
     LEFT JOIN topic_hours h ON h.topic_id = d.topic_id AND h.frame_id = d.frame_id AND h.hour = f.hour
-    WHERE d.topic_id = :topic_id AND d.frame_id IN ({_FRAMES}) GROUP BY f.hour ORDER BY f.hour
+    WHERE d.topic_id = :topic_id AND d.frame_id IN ({FRAMES}) GROUP BY f.hour ORDER BY f.hour
 """)  # noqa: S608
 _POSTS = text("""
     SELECT e.trend_id, p.platform, p.native_id, p.created_at, left(p.text, 300) AS text, p.hashtags, p.views, p.likes,

@@ -27,6 +27,7 @@ _MODULES = (
     "trend_collect",
     "trend_detection",
     "trend_privacy",
+    "trend_reports",
     "trend_scrapes",
     "video",
     "webhooks",
