@@ -23,8 +23,9 @@ from huntaze.api.schemas.analytics import (
 )
 from huntaze.api.services import Services, ServicesOf
 from huntaze.models import analytics_platform, analytics_reads, analytics_versions
+from huntaze.models.analytics_reads import wanted_range
 from huntaze.pipelines.analytics.metrics import METRICS, Door
-from huntaze.pipelines.analytics.ranges import BadRange, Granularity, Range
+from huntaze.pipelines.analytics.ranges import BadRange, Granularity
 
 router = APIRouter(prefix="/v1/analytics", tags=["analytics"])
 
@@ -41,17 +42,6 @@ ZoneName = Annotated[
 Known = Annotated[str | None, Header(alias="If-None-Match", max_length=1000, description="the `ETag` of an answer")]
 
 
-def _wanted(session: Session, caller: Caller, first: date | None, last: date | None, zone: str | None) -> Range:
-    try:
-        return analytics_reads.wanted_range(session, caller.creator_id, first, last, zone)
-    except BadRange as error:
-        raise _refused(error) from None
-
-
-def _refused(error: BadRange) -> Exception:
-    return refuse_field(422, "request.invalid", error.field, error.message)
-
-
 def _answer(
     services: Services,
     caller: Caller,
@@ -59,7 +49,11 @@ def _answer(
     asked: tuple[Any, ...],
     make: Callable[[Session], BaseModel],
 ) -> Response:
-    """The answer, from the cache while no figure of the creator's has changed; 304 if the client has it already."""
+    """The answer, from the cache while no figure of the creator's has changed; 304 if the client has it already.
+
+    `asked`: the parameters as they came. What they come to, "today" say, is looked up only by whoever makes the answer:
+    it depends on nothing but them and the version.
+    """
     with services.statements() as session:
         version = analytics_versions.version(session, caller.creator_id)
     key = hashlib.sha256(repr((str(caller.creator_id), version, asked)).encode()).hexdigest()
@@ -78,17 +72,13 @@ def _made(services: Services, make: Callable[[Session], BaseModel]) -> bytes:
         try:
             return make(session).model_dump_json().encode()
         except BadRange as error:
-            raise _refused(error) from None
+            raise refuse_field(422, "request.invalid", error.field, error.message) from None
 
 
 def _knows(header: str, etag: str) -> bool:
     """Whether If-None-Match (RFC 9110, 13.1.2) has the tag; weak ones compare alike."""
     tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
     return "*" in tags or etag in tags
-
-
-def _asked(wanted: Range, *more: Any) -> tuple[Any, ...]:
-    return (wanted.first, wanted.last, wanted.zone.key, *more)
 
 
 @router.get(
@@ -104,14 +94,13 @@ def show_summary(
 ) -> Response:
     """Fans, messages, content, offers, subscriptions, AI, and revenue by the billing ledger. Answers are kept for five
     minutes, or until a figure of the creator's changes: late events are seen once they are counted."""
-    with services.statements() as session:
-        wanted = _wanted(session, caller, first, last, zone)
 
     def make(session: Session) -> SummaryView:
+        wanted = wanted_range(session, caller.creator_id, first, last, zone)
         figures = analytics_reads.summary(session, caller.creator_id, wanted)
         return SummaryView.of(wanted, figures, analytics_reads.best_hours(session, caller.creator_id, wanted))
 
-    return _answer(services, caller, known, ("summary", *_asked(wanted)), make)
+    return _answer(services, caller, known, ("summary", first, last, zone), make)
 
 
 @router.get(
@@ -126,13 +115,12 @@ def show_comparison(
     known: Known = None,
 ) -> Response:
     """The key figures of a range, each beside its own of as many days before; of whole months, of the months before."""
-    with services.statements() as session:
-        wanted = _wanted(session, caller, first, last, zone)
 
     def make(session: Session) -> CompareView:
+        wanted = wanted_range(session, caller.creator_id, first, last, zone)
         return CompareView.of(wanted, *analytics_reads.compare(session, caller.creator_id, wanted))
 
-    return _answer(services, caller, known, ("compare", *_asked(wanted)), make)
+    return _answer(services, caller, known, ("compare", first, last, zone), make)
 
 
 @router.get(
@@ -154,14 +142,13 @@ def show_series(
     if metric not in (*_READABLE, analytics_reads.REVENUE):
         names = ", ".join([*_READABLE, analytics_reads.REVENUE])
         raise refuse_field(422, "request.invalid", "metric", f"There is no such metric; there are {names}.")
-    with services.statements() as session:
-        wanted = _wanted(session, caller, first, last, zone)
 
     def make(session: Session) -> SeriesView:
+        wanted = wanted_range(session, caller.creator_id, first, last, zone)
         series = analytics_reads.series(session, caller.creator_id, wanted, metric, granularity, label)
         return SeriesView.of(wanted, granularity, series)
 
-    return _answer(services, caller, known, ("series", *_asked(wanted, metric, granularity.value, label)), make)
+    return _answer(services, caller, known, ("series", first, last, zone, metric, granularity.value, label), make)
 
 
 @router.get("/top", response_model=TopView, responses=_UNCHANGED | problems(), summary="Rank the labels of a metric")
@@ -181,14 +168,13 @@ def show_top(
     if metric not in ranked:
         message = f"There is no such metric with labels; there are {', '.join(ranked)}."
         raise refuse_field(422, "request.invalid", "metric", message)
-    with services.statements() as session:
-        wanted = _wanted(session, caller, first, last, zone)
 
     def make(session: Session) -> TopView:
+        wanted = wanted_range(session, caller.creator_id, first, last, zone)
         rows = analytics_reads.top(session, caller.creator_id, wanted, metric, by_total=by == "total", limit=limit)
         return TopView.of(wanted, metric, rows)
 
-    return _answer(services, caller, known, ("top", *_asked(wanted, metric, by, limit)), make)
+    return _answer(services, caller, known, ("top", first, last, zone, metric, by, limit), make)
 
 
 @router.get("/cohorts", response_model=CohortsView, responses=_UNCHANGED | problems(), summary="See who comes back")
@@ -201,14 +187,13 @@ def show_cohorts(
 ) -> Response:
     """Fans by the month in which they were first seen, and how many of them were active in each month since. By months
     of the creator's own zone; exact up to 4,096 fans a month, an estimate beyond."""
-    with services.statements() as session:
-        wanted = _wanted(session, caller, None, last, None)
 
     def make(session: Session) -> CohortsView:
+        wanted = wanted_range(session, caller.creator_id, None, last, None)
         rows = analytics_reads.cohorts(session, caller.creator_id, wanted, months)
         return CohortsView.of(wanted, rows)
 
-    return _answer(services, caller, known, ("cohorts", *_asked(wanted, months)), make)
+    return _answer(services, caller, known, ("cohorts", last, months), make)
 
 
 @router.get("/platform", response_model=PlatformView, responses=_UNCHANGED | problems(), summary="See the platform")
@@ -216,13 +201,12 @@ def show_platform(
     services: ServicesOf, caller: Operator, first: First = None, last: Last = None, known: Known = None
 ) -> Response:
     """All creators together, in UTC; needs a key with the scope `platform`. Kept for five minutes."""
-    with services.statements() as session:
-        wanted = _wanted(session, caller, first, last, "UTC")
-    if wanted.days > PLATFORM_DAYS:
-        raise refuse_field(422, "request.invalid", "from", f"A range of the platform may have {PLATFORM_DAYS} days.")
 
     def make(session: Session) -> PlatformView:
+        wanted = wanted_range(session, caller.creator_id, first, last, "UTC")
+        if wanted.days > PLATFORM_DAYS:
+            raise BadRange("from", f"A range of the platform may have {PLATFORM_DAYS} days.")
         figures = [FigureView.of(one) for one in analytics_platform.platform(session, wanted)]
         return PlatformView(range=RangeView.of(wanted), figures=figures)
 
-    return _answer(services, caller, known, ("platform", *_asked(wanted)), make)
+    return _answer(services, caller, known, ("platform", first, last), make)
