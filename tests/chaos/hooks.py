@@ -72,7 +72,7 @@ class Hooks:
         """Before anything is told."""
         wanted: tuple[tuple[uuid.UUID | None, tuple[str, ...]], ...] = (
             (creators[0], ("job.*",)),
-            (creators[1], ("job.succeeded", "job.failed")),
+            (creators[1], ("job.failed", "job.cancelled")),
             (None, ("invoice.*", "payment.*", "subscription.*")),
         )
         with self.sessions.begin() as session:
@@ -149,7 +149,7 @@ def out_of_order(
     for subject, lane in lanes.items():
         for ahead, event in pairwise(lane):
             if ahead.id in accepted and event.id in first and first[event.id] < accepted[ahead.id]:
-                what = f"of {subject} came event {event.id} (position {event.position}) before {ahead.id}"
+                what = f"out of order: event {event.id} of {subject} came before {ahead.id} was accepted"
                 yield Violation("wrong", None, what)
 
 

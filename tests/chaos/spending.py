@@ -114,18 +114,25 @@ class Purse:
     def check(self, session: Session) -> tuple[dict[str, int], list[Violation]]:
         """Figures, and what is wrong. To be asked when no call is under way, and after a sweep."""
         over = session.execute(text("SELECT scope, used, most FROM chaos_overspent")).all()
-        found = [Violation("wrong", None, f"{row.used} of {row.most} micro-USD of {row.scope} spent") for row in over]
+        found = [
+            Violation("wrong", None, f"AI budget: {row.used} of {row.most} micro-USD of {row.scope} spent")
+            for row in over
+        ]
         left = session.execute(_LEFT).one()
         if left.open or left.reserved:
-            found.append(Violation("stuck", None, f"{left.open} reservations are left, of {left.reserved} micro-USD"))
+            found.append(
+                Violation("stuck", None, f"AI budget: {left.open} reservations are left, of {left.reserved} micro-USD")
+            )
         told = session.execute(_TOLD).one()
         if told.calls < self.vendor.calls or told.cost < self.vendor.billed:
-            what = f"{told.calls} calls of {told.cost} micro-USD in the books"
+            what = f"AI budget: {told.calls} calls of {told.cost} micro-USD in the books"
             found.append(Violation("lost", None, f"{what}, {self.vendor.calls} of {self.vendor.billed} made"))
         if left.settled != told.cost:
-            found.append(Violation("wrong", None, f"{left.settled} micro-USD settled, by the calls {told.cost}"))
+            found.append(
+                Violation("wrong", None, f"AI budget: {left.settled} micro-USD settled, by the calls {told.cost}")
+            )
         if self.asks and not self.used_up:
-            found.append(Violation("wrong", None, "the budget was never used up: nothing was tried"))
+            found.append(Violation("wrong", None, "AI budget: it was never used up, so nothing was tried"))
         overspent = max((row.used - row.most for row in over), default=0)
         return {"ai_calls": self.vendor.calls, "ai_refused": self.used_up, "overspent_micro_usd": overspent}, found
 

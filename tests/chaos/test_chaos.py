@@ -28,3 +28,6 @@ def test_whatever_is_killed_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     outcome = json.loads(done.stdout.splitlines()[-1])
     assert (outcome["jobs"], outcome["lost"], outcome["doubled"], outcome["stuck"]) == (150, 0, 0, 0)
     assert sum(outcome["faults"].values()) >= 8
+    assert all(outcome[done] for done in ("invoices", "payments", "deliveries", "ai_refused")), "nothing was tried"
+    wrong = ("double_charges", "gaps", "audit_differences", "deliveries_lost", "out_of_order", "overspent_micro_usd")
+    assert not any(outcome[name] for name in wrong)

@@ -36,7 +36,7 @@ LEASE_S = 2.5
 _READY_S = 120.0
 _STILL_S = 90.0  # no job ended for so long, and no fault to blame: the rest is stuck
 _ROUNDS = 20  # of letting minutes pass: nobody has to be waited for so often
-_LONGEST_S = 1800.0  # a whole trial beyond three times its time: something hangs, perhaps the trial
+_LONGEST_S = 3600.0  # a whole trial beyond three times its time: something hangs, perhaps the trial
 
 
 @dataclass
