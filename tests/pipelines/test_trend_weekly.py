@@ -79,9 +79,17 @@ def test_a_name_is_given_as_data_and_shown_as_text() -> None:
     of = week(risen(evil, pieces=[1] * PIECES))
     assert evil not in build_request(of).prompt
     content = content_of(of, [f"{evil} rose."])
-    assert [line.title for line in content.lines] == ["Trends that began", f"{evil} · posts in 6 hours"]
+    assert [line.title for line in content.lines] == ["Trends that began", f"1. {evil} · posts in 6 hours"]
     charts = [line_chart(line, content.zone) for line in content.lines]
     page = report_html(content, charts).decode()
     assert "<script" not in page
     assert "&lt;script&gt;ignore the figures" in page
     assert report_pdf(content, charts).startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("label", ["#日本語", "$uicide$ – remix", "x" * 90])
+def test_a_chart_names_what_it_can(label: str) -> None:
+    of = week(risen(label, pieces=[1] * PIECES))
+    content = content_of(of, [])
+    assert line_chart(content.lines[1], "UTC").startswith(b"\x89PNG")
+    assert content.listings[0].rows[0][0] == f"1. {label}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from statistics import median
+from textwrap import shorten
 from typing import Final
 
 from huntaze.pipelines.analytics import statistics
@@ -18,6 +19,8 @@ PIECES: Final = DAYS * 24 // PIECE_H
 CHARTS: Final = 3  # trends that are drawn
 TOLD: Final = 5  # trends whose figures a model is shown
 _TITLE = "Weekly trend report"
+_FOREIGN: Final = "\u0530"  # Latin, Greek and Cyrillic come before
+_NAME_MOST: Final = 50  # characters of a name above a chart
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,11 @@ def content_of(week: Week, words: Sequence[str]) -> ReportContent:
     """The report; its charts are drawn from `lines`."""
     days = [Point(week.first + timedelta(days=at), count) for at, count in enumerate(week.days)]
     lines = [Line("Trends that began", "trends", days)]
-    lines += [Line(f"{one.label} · posts in {PIECE_H} hours", "posts", _points(week, one)) for one in _drawn(week)]
-    rows = [(one.label, _stands(one), f"{one.posts} by {one.authors}", f"{one.alarm} x") for one in week.trends]
+    lines += [Line(_drawn_title(number, one), "posts", _points(week, one)) for number, one in _drawn(week)]
+    rows = [
+        (f"{number}. {one.label}", _stands(one), f"{one.posts} by {one.authors}", f"{one.alarm} x")
+        for number, one in enumerate(week.trends, start=1)
+    ]
     return ReportContent(
         title=_TITLE,
         creator=week.creator,
@@ -99,8 +105,16 @@ def content_of(week: Week, words: Sequence[str]) -> ReportContent:
     )
 
 
-def _drawn(week: Week) -> Sequence[Risen]:
-    return [one for one in week.trends if any(one.pieces)][:CHARTS]
+def _drawn(week: Week) -> list[tuple[int, Risen]]:
+    """Those that a chart can show, with their places."""
+    return [(number, one) for number, one in enumerate(week.trends, start=1) if any(one.pieces)][:CHARTS]
+
+
+def _drawn_title(number: int, one: Risen) -> str:
+    """A name goes into a picture only if its font has the letters, and none begins a formula; its place always does."""
+    plain = all(sign.isprintable() and sign < _FOREIGN and sign != "$" for sign in one.label)
+    name = shorten(one.label, _NAME_MOST, placeholder="…") if plain else ""
+    return f"{number}. {name} · posts in {PIECE_H} hours".replace("  ", " ")
 
 
 def _points(week: Week, one: Risen) -> list[Point]:
@@ -109,7 +123,7 @@ def _points(week: Week, one: Risen) -> list[Point]:
 
 
 def _stands(one: Risen) -> str:
-    return f"{one.state}, {one.started_at:%-d %b %H:%M}"
+    return f"{one.state}; began {one.started_at:%-d %b}"
 
 
 def _cards(week: Week) -> list[Compared]:
