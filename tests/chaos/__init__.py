@@ -4,5 +4,6 @@
 
 `plan.py` draws jobs and faults from the seed, `trial.py` runs them, `checks.py` says what must hold afterwards.
 Beside jobs of the trial's own kinds (`kinds.py`) the product's billing, webhooks and AI budget are at work
-(`domains.py`), against an outside world (`outside.py`) that no fault reaches: it knows what was charged, told and asked.
+(`domains.py`), against an outside world (`outside.py`) that no fault reaches: it knows what was charged, told and
+asked.
 """

@@ -66,7 +66,7 @@ class Fleet:
     places: list[Place] = field(default_factory=lambda: [Place(*place) for place in PLACES])
     ended: Counter[str] = field(default_factory=Counter)
     hung: list[str] = field(default_factory=list)
-    stop_timeout_s: float = 45.0
+    stop_timeout_s: float = 60.0
     stopping: bool = False
     _groups: set[int] = field(default_factory=set)
     _retiring: set[asyncio.Task[None]] = field(default_factory=set)
