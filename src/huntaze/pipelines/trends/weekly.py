@@ -20,7 +20,8 @@ CHARTS: Final = 3  # trends that are drawn
 TOLD: Final = 5  # trends whose figures a model is shown
 _TITLE = "Weekly trend report"
 _FOREIGN: Final = "\u0530"  # Latin, Greek and Cyrillic come before
-_NAME_MOST: Final = 50  # characters of a name above a chart
+_NAME_MOST: Final = 60  # characters of a name
+_CUT: Final = "…"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,12 @@ def content_of(week: Week, words: Sequence[str]) -> ReportContent:
     lines = [Line("Trends that began", "trends", days)]
     lines += [Line(_drawn_title(number, one), "posts", _points(week, one)) for number, one in _drawn(week)]
     rows = [
-        (f"{number}. {one.label}", _stands(one), f"{one.posts} by {one.authors}", f"{one.alarm} x")
+        (
+            f"{number}. {shorten(one.label, _NAME_MOST, placeholder=_CUT)}",
+            _stands(one),
+            f"{one.posts} by {one.authors}",
+            f"{one.alarm} x",
+        )
         for number, one in enumerate(week.trends, start=1)
     ]
     return ReportContent(
@@ -101,7 +107,7 @@ def content_of(week: Week, words: Sequence[str]) -> ReportContent:
         cohorts=(),
         hours=(),
         words=words,
-        listings=[Listing("The strongest trends", ("Trend", "Where it stands", "Posts by authors", "Alarm"), rows)],
+        listings=[Listing("The strongest trends", ("Trend", "State, since", "Posts by authors", "Alarm"), rows)],
     )
 
 
@@ -113,7 +119,7 @@ def _drawn(week: Week) -> list[tuple[int, Risen]]:
 def _drawn_title(number: int, one: Risen) -> str:
     """A name goes into a picture only if its font has the letters, and none begins a formula; its place always does."""
     plain = all(sign.isprintable() and sign < _FOREIGN and sign != "$" for sign in one.label)
-    name = shorten(one.label, _NAME_MOST, placeholder="…") if plain else ""
+    name = shorten(one.label, _NAME_MOST, placeholder=_CUT) if plain else ""
     return f"{number}. {name} · posts in {PIECE_H} hours".replace("  ", " ")
 
 
@@ -123,7 +129,7 @@ def _points(week: Week, one: Risen) -> list[Point]:
 
 
 def _stands(one: Risen) -> str:
-    return f"{one.state}; began {one.started_at:%-d %b}"
+    return f"{one.state}, {one.started_at:%-d %b}"
 
 
 def _cards(week: Week) -> list[Compared]:
