@@ -6,11 +6,12 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
+import psycopg
 from sqlalchemy import text
 
 from benchmarks import ai_budget
@@ -93,15 +94,17 @@ def _ask(what: object) -> ChatRequest:
 
 
 def _overhead(stores: Rig, report: Report, url: str, calls: int) -> None:
-    """Bare httpx, the gateway without stores, and the gateway of a fleet, in turns: a neighbour slows all three."""
+    """Bare httpx, the gateway without stores, and the gateway of a fleet, in turns: a neighbour slows all of them.
+    And one durable commit alone, of which each call needs one: money that is not on the disk is not reserved."""
     report.note(f"{calls} calls by each way, in turns")
     memory = Gateway(routes_of(AISettings(base_url=url, model="sandbox-text")), HttpWire(), MemoryBudget())
-    seconds: dict[str, list[float]] = {"bare": [], "memory": [], "fleet": []}
-    with _gateway(stores, url) as fleet, httpx.Client(trust_env=False) as http:
+    seconds: dict[str, list[float]] = {"bare": [], "memory": [], "fleet": [], "commit": []}
+    with _gateway(stores, url) as fleet, httpx.Client(trust_env=False) as http, _commits(stores) as commit:
         ways = {
             "bare": lambda ask: _bare(http, url, ask),
             "memory": lambda ask: memory.complete(ask, Caller(cache_s=0)),
             "fleet": lambda ask: fleet.complete(ask, Caller()),
+            "commit": lambda _: commit(),
         }
         for number in range(-10, calls):  # the first ones make connections and plans
             for name, way in ways.items():
@@ -116,6 +119,16 @@ def _overhead(stores: Rig, report: Report, url: str, calls: int) -> None:
             more = percentile(seconds[name], share) - bare[share]
             target = "< 3 ms" if (name, percent) == ("fleet", "p50") else ""
             report.add(f"overhead_{name}_{percent}_ms", more, "ms", f"the gateway {about}: more, {percent}", target)
+        told = f"one durable commit of one row alone, {percent}"
+        report.add(f"commit_{percent}_ms", percentile(seconds["commit"], share), "ms", told)
+
+
+@contextmanager
+def _commits(stores: Rig) -> Iterator[Callable[[], object]]:
+    """Writes a row and waits until it is on the disk: what PostgreSQL and its disk need, with nothing of ours."""
+    with psycopg.connect(stores.settings.database.libpq_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE bench_commit (at timestamptz)")
+        yield lambda: connection.execute("INSERT INTO bench_commit VALUES (clock_timestamp())")
 
 
 def _bare(http: httpx.Client, url: str, ask: ChatRequest) -> str:
