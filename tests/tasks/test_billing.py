@@ -230,6 +230,23 @@ def test_notices_are_stored_once_and_settle(sessions: Sessions, creator: User, c
         assert sorted(session.scalars(select(InboxMessage.outcome))) == ["over before", "paid"]
 
 
+def test_a_dispute_is_booked_from_the_inbox(sessions: Sessions, creator: User, claim: Claim) -> None:
+    args = charging(sessions, creator, "ok")
+    payments.charge_invoice(claim(args), args)
+    with sessions.begin() as session:
+        session.execute(text("UPDATE payment_attempts SET gateway = 'stripe'; UPDATE payments SET reference = 'pi_1'"))
+        taken = {"id": "txn_1", "amount": -2000, "fee": 1500, "currency": "eur"}
+        dispute = {"id": "du_1", "amount": 2000, "currency": "eur", "reason": "general", "payment_intent": "pi_1"}
+        dispute |= {"status": "lost", "balance_transactions": [taken]}
+        event = {"type": "charge.dispute.closed", "created": 1_760_000_000, "data": {"object": dispute}}
+        payment_inbox.receive(session, "stripe", "evt_1", "charge.dispute.closed", event)
+    (told,) = waiting(sessions, PaymentNotice)
+    payments.read_notice(claim(told), PaymentNotice.model_validate(told.args))
+    assert balances(sessions) == {"receivable": 0, "revenue": -2000, "cash": -1500, "dispute": 3500}
+    with sessions() as session:
+        assert session.scalars(select(InboxMessage.outcome)).one() == "lost, 2 movements booked"
+
+
 def test_a_refund_is_asked_for_and_settled(
     sessions: Sessions, creator: User, claim: Claim, gateway: EmbeddedGateway
 ) -> None:

@@ -66,6 +66,10 @@ CHECKS = {
             UNION ALL SELECT currency, 'credit', -to_credit_minor FROM payments
             UNION ALL SELECT currency, 'cash', amount_minor FROM refunds WHERE state = 'failed'
             UNION ALL SELECT currency, 'credit', -amount_minor FROM refunds WHERE state = 'failed'
+            UNION ALL SELECT currency, 'cash', amount_minor FROM refunds WHERE state = 'overtaken'
+            UNION ALL SELECT currency, 'dispute', -amount_minor FROM refunds WHERE state = 'overtaken'
+            UNION ALL SELECT currency, 'cash', amount_minor FROM dispute_movements
+            UNION ALL SELECT currency, 'dispute', -amount_minor FROM dispute_movements
             UNION ALL SELECT currency, 'credit', -amount_minor FROM credit_grants
         ), summed AS (SELECT currency, account, sum(amount) AS amount FROM documents GROUP BY currency, account)
         SELECT currency || ' ' || account, coalesce(summed.amount, 0), coalesce(booked.amount, 0)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from huntaze.models import billing_books, event_store, payment_store
+from huntaze.models import billing_books, event_store, payment_disputes, payment_store
 from huntaze.models.base import new_id
 from huntaze.models.billing_books import Transaction
 from huntaze.models.billing_invoices import CreditNote, Invoice, Receivable, ReceivableState
@@ -31,7 +31,8 @@ def credit_note(
     refund: bool = False,
 ) -> CreditNote:
     """Takes back `amount_minor`, taxes in it: first from what is owed, then, if `refund`, from what was paid, the rest
-    as credit. The same `source_key` gives the same note. Raises Permanent(invoice.not_found, invoice.overcredited)."""
+    as credit. The same `source_key` gives the same note. Raises Permanent(`invoice.not_found`, `.overcredited`,
+    `.disputed`)."""
     owed = payment_store.lock(session, invoice_id)
     written = session.scalars(select(CreditNote).where(CreditNote.source_key == source_key)).one_or_none()
     if written is not None:
@@ -64,6 +65,8 @@ def _divide(session: Session, invoice: Invoice, owed: Receivable, amount: int, r
     """Where the amount goes, and how much of it is tax: of all notes together the same share as of the invoice."""
     sums = select(func.coalesce(func.sum(CreditNote.total_minor), 0), func.coalesce(func.sum(CreditNote.tax_minor), 0))
     before, tax_before = session.execute(sums.where(CreditNote.invoice_id == invoice.id)).one()
+    if amount > owed.open_minor and payment_disputes.is_disputed(session, invoice.id):
+        raise Permanent("invoice.disputed", "The customer's bank took the payment back, or may.")
     if not 0 < amount <= invoice.total_minor - int(before):
         left = max(invoice.total_minor - int(before), 0)
         raise Permanent("invoice.overcredited", f"Of this invoice {left} minor units can still be taken back.")
@@ -136,21 +139,29 @@ def load_refund(session: Session, refund_id: uuid.UUID) -> Return | None:
 
 
 def settle_refund(session: Session, refund_id: uuid.UUID, outcome: Outcome, at: datetime) -> None:
-    """What the gateway said. Money that could not be given back becomes the creator's credit."""
+    """What the gateway said. Money that could not be given back becomes the creator's credit, unless the customer's
+    bank has it already."""
     refund = session.get_one(Refund, refund_id, with_for_update=True, populate_existing=True)
     if refund.state != RefundState.STARTED:
         return
     if isinstance(outcome, Succeeded):
         refund.state, refund.reference, refund.ended_at = RefundState.SUCCEEDED, outcome.reference, at
     elif isinstance(outcome, Declined):
-        refund.state, refund.reference, refund.ended_at = RefundState.FAILED, outcome.reference, at
-        payment = session.get_one(Payment, refund.payment_id)
-        amounts = {Account.CASH: refund.amount_minor, Account.CREDIT: -refund.amount_minor}
-        holder = (payment.creator_id, refund.currency)
-        booked = Transaction(refund.id, "refund_failed", *holder, at, amounts, payment.invoice_id)
-        billing_books.post(session, [booked])
-        billing_books.move_credit(session, {holder: refund.amount_minor})
+        refund.reference, refund.ended_at = outcome.reference, at
+        _not_refunded(session, refund, session.get_one(Payment, refund.payment_id), at)
     session.flush()
+
+
+def _not_refunded(session: Session, refund: Refund, payment: Payment, at: datetime) -> None:
+    overtaken = payment_disputes.is_disputed(session, payment.invoice_id)
+    refund.state = RefundState.OVERTAKEN if overtaken else RefundState.FAILED
+    gets = Account.DISPUTE if overtaken else Account.CREDIT
+    amounts = {Account.CASH: refund.amount_minor, gets: -refund.amount_minor}
+    holder = (payment.creator_id, refund.currency)
+    booked = Transaction(refund.id, "refund_failed", *holder, at, amounts, payment.invoice_id)
+    billing_books.post(session, [booked])
+    if not overtaken:
+        billing_books.move_credit(session, {holder: refund.amount_minor})
 
 
 def write_off(session: Session, invoice_id: uuid.UUID, at: datetime) -> int:

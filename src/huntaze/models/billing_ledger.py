@@ -24,6 +24,7 @@ class Account(enum.StrEnum):
     TAX = "tax"  # liability: owed to the state, so negative
     CREDIT = "credit"  # liability: creators' credit balances, so negative
     WRITE_OFF = "write_off"  # expense: given up, or given away
+    DISPUTE = "dispute"  # expense: taken back by customers' banks, with the fees of that
 
 
 class LedgerEntry(Base):
@@ -40,7 +41,7 @@ class LedgerEntry(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     transaction_id: Mapped[uuid.UUID]
-    kind: Mapped[str] = mapped_column(String(16))  # invoice, payment, refund, credit_note, grant, write_off
+    kind: Mapped[str] = mapped_column(String(16))  # invoice, payment, credit_note, grant, write_off, dispute, ...
     creator_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id"))
     invoice_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("invoices.id"))
     account: Mapped[str] = mapped_column(String(16))

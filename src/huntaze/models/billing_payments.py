@@ -1,4 +1,4 @@
-"""Attempts to get money, the money that came, and what the gateway told us about either."""
+"""Attempts to get money, the money that came and went back, and what the gateway told us about it."""
 
 import enum
 import uuid
@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from huntaze.models.base import Base, new_id
+from huntaze.pipelines.payments.outcomes import DisputeState
 
 
 class AttemptState(enum.StrEnum):
@@ -72,6 +73,7 @@ class Payment(Base):
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("refunded_minor BETWEEN 0 AND amount_minor", name="refund_within"),
         Index(None, "creator_id", "id"),
+        Index(None, "reference"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -93,6 +95,7 @@ class RefundState(enum.StrEnum):
     STARTED = "started"  # written and booked before the call; the same key is used until there is an answer
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    OVERTAKEN = "overtaken"  # it failed because the customer's bank had taken the money back: nothing is left to give
 
 
 class Refund(Base):
@@ -114,6 +117,41 @@ class Refund(Base):
     reference: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     ended_at: Mapped[datetime | None]
+
+
+class Dispute(Base):
+    """A customer's objection to a payment, at their bank. What moved stands in its movements."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        UniqueConstraint("gateway", "external_id"),
+        CheckConstraint(f"state IN ({', '.join(repr(s.value) for s in DisputeState)})", name="state_known"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    payment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("payments.id"), index=True)
+    gateway: Mapped[str] = mapped_column(String(16))
+    external_id: Mapped[str] = mapped_column(String(255))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    reason: Mapped[str] = mapped_column(String(64))  # as the gateway calls it
+    state: Mapped[str] = mapped_column(String(16))
+    told_at: Mapped[datetime]  # the newest notice's own time: an older one does not change the state
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class DisputeMovement(Base):
+    """Money that a dispute moved: taken (negative), given back, or a fee. Booked under its id; written once."""
+
+    __tablename__ = "dispute_movements"
+    __table_args__ = (CheckConstraint("amount_minor <> 0", name="amount_not_nought"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    dispute_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("disputes.id"), index=True)
+    source_key: Mapped[str] = mapped_column(String(255), unique=True)  # the gateway and its key: booked once
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class InboxMessage(Base):

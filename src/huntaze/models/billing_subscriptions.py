@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, Text, func
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, Text, false, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from huntaze.models.base import Base, new_id
@@ -34,6 +34,8 @@ class Subscription(Base):
         CheckConstraint("(status = 'cancelled') = (ended_at IS NOT NULL)", name="cancelled_has_end"),
         CheckConstraint("quantity >= 0", name="quantity_not_negative"),
         Index(None, "creator_id", "id"),
+        # Whose customer of the gateway it is: looked up before a creator names one.
+        Index("ix_subscriptions_customer", "customer", postgresql_where="customer IS NOT NULL"),
         # All that a run reads where nothing is due.
         Index(
             "ix_subscriptions_due", "next_billing_at", "id", postgresql_where="status = 'active' AND held_code IS NULL"
@@ -113,3 +115,5 @@ class UsageRecord(Base):
     occurred_at: Mapped[datetime]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     invoice_id: Mapped[uuid.UUID | None]  # as in billing_items
+    # It is settled by that invoice but stands on no line: the plan that it was billed by had no price for its meter.
+    unpriced: Mapped[bool] = mapped_column(server_default=false())

@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 
 from huntaze.clients.payments.gateway import PaymentMethod
 from huntaze.clients.payments.stripe_events import notice_of
-from huntaze.models import billing_credit, payment_inbox, payment_store
+from huntaze.models import billing_credit, payment_disputes, payment_inbox, payment_store
 from huntaze.models.job_args import PaymentCharge, PaymentNotice, PaymentRefund
 from huntaze.models.payment_store import Charge
 from huntaze.pipelines.errors import Permanent, Transient
-from huntaze.pipelines.payments.outcomes import Outcome, RequiresAction, Unknown
+from huntaze.pipelines.payments.outcomes import DisputeNotice, Outcome, RequiresAction, Unknown
 from huntaze.tasks.context import JobContext
 from huntaze.tasks.registry import job
 
@@ -73,6 +73,10 @@ def read_notice(ctx: JobContext, args: PaymentNotice) -> None:
     notice = _READERS[message.source](message.payload)
     with ctx.finish() as finish:
         now = payment_inbox.note(finish.session, args.message_id, "not of a charge of ours")
-        if notice is not None:
+        if isinstance(notice, DisputeNotice):
+            made = payment_disputes.settle(finish.session, message.source, notice, now)
+        elif notice is not None:
             made = payment_store.settle(finish.session, notice.invoice_id, notice.attempt, notice.outcome, now)
-            payment_inbox.note(finish.session, args.message_id, made)
+        else:
+            return
+        payment_inbox.note(finish.session, args.message_id, made)

@@ -13,9 +13,20 @@ from huntaze.clients.payments import stripe_events, stripe_gateway
 from huntaze.clients.payments.build import build_payments
 from huntaze.clients.payments.embedded import EmbeddedGateway
 from huntaze.clients.payments.gateway import PaymentGateway, PaymentMethod
-from huntaze.clients.payments.stripe_gateway import StripeGateway, stripe_amount
+from huntaze.clients.payments.stripe_amounts import minor_amount, stripe_amount
+from huntaze.clients.payments.stripe_gateway import StripeGateway
 from huntaze.pipelines.errors import Permanent, Transient
-from huntaze.pipelines.payments.outcomes import Declined, Notice, Outcome, RequiresAction, Succeeded, Unknown
+from huntaze.pipelines.payments.outcomes import (
+    Declined,
+    DisputeNotice,
+    DisputeState,
+    Movement,
+    Notice,
+    Outcome,
+    RequiresAction,
+    Succeeded,
+    Unknown,
+)
 from huntaze.setting_groups import BillingSettings
 from tests.clients.payments.stripe_double import KEY, StripeDouble, stripe_double
 
@@ -195,6 +206,8 @@ def test_stripe_counts_some_currencies_otherwise() -> None:
     for amount, currency in ((1234, "KWD"), (50, "MGA")):
         with pytest.raises(Permanent, match=r"payments\.amount"):
             stripe_amount(amount, currency)
+    for amount, currency in ((-1250, "EUR"), (500, "JPY"), (500, "ISK"), (1230, "KWD")):
+        assert minor_amount(stripe_amount(amount, currency), currency) == amount
 
 
 def event(status: str, type: str = "payment_intent.succeeded", **intent: object) -> bytes:
@@ -225,7 +238,7 @@ def test_what_is_signed_and_no_event_is_malformed(body: bytes) -> None:
 
 
 def test_what_webhooks_say() -> None:
-    def read(status: str, type: str, **intent: object) -> Notice | None:
+    def read(status: str, type: str, **intent: object) -> Notice | DisputeNotice | None:
         return stripe_events.notice_of(json.loads(event(status, type, **intent)))
 
     paid = read("succeeded", "payment_intent.succeeded")
@@ -237,3 +250,45 @@ def test_what_webhooks_say() -> None:
     assert read("succeeded", "customer.updated") is None
     assert read("succeeded", "payment_intent.succeeded", metadata={"of": "somebody else"}) is None
     assert stripe_events.notice_of({"type": "payment_intent.succeeded", "data": None}) is None
+
+
+def disputed(status: str, *moved: dict[str, object], **dispute: object) -> dict[str, object]:
+    """As docs.stripe.com/api/disputes/object shows it."""
+    body = {"id": "du_1", "object": "dispute", "amount": 2000, "currency": "eur", "charge": "ch_1", "reason": "general"}
+    body |= {"payment_intent": "pi_1", "status": status, "balance_transactions": list(moved), **dispute}
+    return {"id": "evt_9", "type": "charge.dispute.updated", "created": 1_760_000_000, "data": {"object": body}}
+
+
+def test_what_disputes_say() -> None:
+    taken: dict[str, object] = {"id": "txn_1", "amount": -2000, "fee": 1500, "net": -3500, "currency": "eur"}
+    told = stripe_events.notice_of(disputed("needs_response", taken))
+    assert isinstance(told, DisputeNotice)
+    assert (told.reference, told.external_id, told.state, told.amount_minor) == (
+        "pi_1",
+        "du_1",
+        DisputeState.OPEN,
+        2000,
+    )
+    assert told.movements == (Movement("txn_1:funds", -2000, "EUR"), Movement("txn_1:fee", -1500, "EUR"))
+    back = taken | {"id": "txn_2", "amount": 2000, "fee": 0}
+    won = stripe_events.notice_of(disputed("won", taken, back, payment_intent={"id": "pi_1"}))
+    assert isinstance(won, DisputeNotice)
+    assert (won.state, won.reference, sum(one.amount_minor for one in won.movements)) == (
+        DisputeState.WON,
+        "pi_1",
+        -1500,
+    )
+    assert stripe_events.notice_of(disputed("lost", payment_intent=None)) is None
+
+
+def test_a_dispute_that_is_settled_in_another_currency_took_what_was_paid() -> None:
+    taken: dict[str, object] = {"id": "txn_1", "amount": -2345, "fee": 1500, "currency": "usd"}
+    told = stripe_events.notice_of(disputed("needs_response", taken))
+    assert isinstance(told, DisputeNotice)
+    assert told.movements == (Movement("txn_1:funds", -2000, "EUR"), Movement("txn_1:fee", -1500, "USD"))
+
+
+@pytest.mark.parametrize("broken", [{"data": {}}, {"created": None}, {"data": {"object": {"payment_intent": "pi_1"}}}])
+def test_a_dispute_that_cannot_be_read_is_no_silence(broken: dict[str, object]) -> None:
+    with pytest.raises((KeyError, TypeError)):
+        stripe_events.notice_of(disputed("lost") | broken)

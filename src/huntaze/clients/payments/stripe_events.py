@@ -5,8 +5,17 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from huntaze.clients.payments import stripe_disputes
 from huntaze.pipelines.errors import Permanent
-from huntaze.pipelines.payments.outcomes import Declined, Notice, Outcome, RequiresAction, Succeeded, Unknown
+from huntaze.pipelines.payments.outcomes import (
+    Declined,
+    DisputeNotice,
+    Notice,
+    Outcome,
+    RequiresAction,
+    Succeeded,
+    Unknown,
+)
 
 TOLERANCE_S = 300
 _HANDLED = frozenset(
@@ -33,8 +42,11 @@ def verify(body: bytes, signature: str, secret: str, tolerance_s: int = TOLERANC
     return dict(event)
 
 
-def notice_of(event: Mapping[str, Any]) -> Notice | None:
-    """What an event says of an attempt of ours; None for other types, and intents that we did not make."""
+def notice_of(event: Mapping[str, Any]) -> Notice | DisputeNotice | None:
+    """What an event says of an attempt of ours, or of a dispute; None for other types, and intents that we did not
+    make. Raises what `stripe_disputes.dispute_of` does."""
+    if str(event.get("type")).startswith(stripe_disputes.PREFIX):
+        return stripe_disputes.dispute_of(event)
     if event.get("type") not in _HANDLED:
         return None
     try:

@@ -16,15 +16,12 @@ from stripe._http_client import (
 
 from huntaze.clients.payments import stripe_events
 from huntaze.clients.payments.gateway import PaymentMethod
-from huntaze.pipelines.billing.money import exponent
+from huntaze.clients.payments.stripe_amounts import stripe_amount
 from huntaze.pipelines.errors import Permanent, Transient
 from huntaze.pipelines.payments.outcomes import Declined, Outcome, RequiresAction, Succeeded, Unknown
 from huntaze.setting_groups import BillingSettings
 
 API_VERSION = "2026-10-28.endive"  # of the requests and of the webhook endpoint: answers keep their shape
-
-# Where Stripe counts other minor units than ISO 4217; three decimals have to end in a nought.
-_EXPONENTS = {"ISK": 2, "UGX": 2, "MGA": 0}
 
 # https://docs.stripe.com/billing/revenue-recovery/smart-retries: another try with the same card is of no use.
 _HARD = frozenset(
@@ -121,16 +118,6 @@ class _Transport(HTTPClient):
 
     def close(self) -> None:
         self._http.close()
-
-
-def stripe_amount(amount_minor: int, currency: str) -> int:
-    """Stripe's smallest units of an amount in those of ISO 4217. Raises Permanent(payments.amount)."""
-    ours = exponent(currency)
-    theirs = _EXPONENTS.get(currency, ours)
-    amount, rest = divmod(amount_minor * int(10**theirs), int(10**ours))
-    if rest or (theirs == 3 and amount % 10):
-        raise Permanent("payments.amount", f"{amount_minor} minor units of {currency} cannot be charged by Stripe.")
-    return amount
 
 
 def _declined(error: stripe.CardError) -> Outcome:

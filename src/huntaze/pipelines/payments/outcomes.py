@@ -1,7 +1,9 @@
-"""The outcomes of a charge or a refund, whoever the gateway is."""
+"""The outcomes of a charge or a refund, and what gateways tell by themselves, whoever the gateway is."""
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 
 @dataclass(frozen=True)
@@ -45,3 +47,34 @@ class Notice:
     invoice_id: uuid.UUID
     attempt: int
     outcome: Outcome
+
+
+class DisputeState(StrEnum):
+    """Where a customer's objection at their bank stands. Only its movements say where the money is."""
+
+    OPEN = "open"  # being asked, contested, appealed
+    WON = "won"  # or ended without a decision: the payment stands
+    LOST = "lost"  # the payment was taken back
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Money of a dispute, as our account sees it: taken (negative), given back, or a fee. `key`: the gateway's."""
+
+    key: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True)
+class DisputeNotice:
+    """A dispute as it stood at `told_at`, with every movement until then. `reference`: of the payment."""
+
+    reference: str
+    external_id: str
+    state: DisputeState
+    reason: str
+    amount_minor: int
+    currency: str
+    told_at: datetime
+    movements: tuple[Movement, ...] = ()
