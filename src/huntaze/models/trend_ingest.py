@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -48,13 +49,14 @@ class Stored:
 
 _STAGE = text("""
     CREATE TEMP TABLE IF NOT EXISTS staged_posts (
-        id uuid, native_id text, kind text, created_at timestamptz, created_exact bool, author_key bytea, text text,
-        hashtags text, sound_id text, sound_name text, community text, language text, is_ad bool, is_repost bool,
-        views int8, likes int8, comments int8, shares int8, saves int8
+        id uuid, native_id text COLLATE "C", kind text, created_at timestamptz, created_exact bool, author_key bytea,
+        text text, hashtags text, sound_id text, sound_name text, community text, language text, is_ad bool,
+        is_repost bool, views int8, likes int8, comments int8, shares int8, saves int8
     ) ON COMMIT DELETE ROWS
 """)
 _TAGS, _BETWEEN = Post._fields.index("hashtags"), "\x1f"
-_COPY = "COPY staged_posts FROM STDIN"
+_COPY = "COPY staged_posts FROM STDIN (FORMAT binary)"
+_TYPES = ("uuid", "text", "text", "timestamptz", "bool", "bytea", *["text"] * 6, "bool", "bool", *["int8"] * 5)
 _FORGET = text("DELETE FROM staged_posts WHERE author_key IN (SELECT author_key FROM forgotten_authors) RETURNING 1")
 _FIGURES = ("views", "likes", "comments", "shares", "saves")
 _KEPT = ", ".join(f"{name} = coalesce(excluded.{name}, posts.{name})" for name in _FIGURES)
@@ -96,10 +98,11 @@ _LATE_METRICS = text("""
     ) AS known
     ON CONFLICT DO NOTHING
 """)
+_EMPTY = text("DELETE FROM staged_posts")  # the transaction may bring another page; TRUNCATE changes the catalogue
 _RAW_POSTS = text("""
     INSERT INTO trend_raw_rows (dataset_id, row_offset, run_id, outcome)
-    SELECT :dataset_id, row_offset, :run_id, 'post'
-    FROM unnest(cast(:offsets AS int[])) AS told (row_offset)
+    SELECT :dataset_id, generate_series(first, last), :run_id, 'post'
+    FROM unnest(cast(:firsts AS int[]), cast(:lasts AS int[])) AS told (first, last)
     ON CONFLICT DO NOTHING
 """)
 _RAW_OTHERS = text("""
@@ -144,6 +147,7 @@ def store_posts(session: Session, page: PageOf, told: Iterable[Post]) -> tuple[l
         return [], 0
     session.execute(_STAGE)
     with _cursor(session) as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(_TYPES)
         for post in posts:
             # One text: an array costs psycopg as much as the rest of the row.
             copy.write_row((new_id(), *post[1:_TAGS], _BETWEEN.join(post.hashtags), *post[_TAGS + 1 :]))
@@ -160,7 +164,7 @@ def store_posts(session: Session, page: PageOf, told: Iterable[Post]) -> tuple[l
     written, fresh = session.execute(_UPSERT, given).one()
     if written < len(posts) - left_out:
         session.execute(_LATE_METRICS, given)
-    session.execute(text("TRUNCATE staged_posts"))  # the transaction may bring another page
+    session.execute(_EMPTY)
     return posts, fresh
 
 
@@ -180,9 +184,9 @@ def _store_interest(session: Session, page: PageOf, rows: Sequence[Interest]) ->
 
 def _store_raw(session: Session, page: PageOf, offset: int, rows: Sequence[Row], items: Sequence[object]) -> None:
     given = {"dataset_id": page.dataset_id, "run_id": page.run_id}
-    posts = [at for at, row in enumerate(rows, offset) if isinstance(row, Post)]
-    if posts:
-        session.execute(_RAW_POSTS, {**given, "offsets": posts})
+    firsts, lasts = _runs([at for at, row in enumerate(rows, offset) if isinstance(row, Post)])
+    if firsts:
+        session.execute(_RAW_POSTS, {**given, "firsts": firsts, "lasts": lasts})
     others = [
         _raw(at, row, item)
         for at, (row, item) in enumerate(zip(rows, items, strict=True), offset)
@@ -190,6 +194,12 @@ def _store_raw(session: Session, page: PageOf, offset: int, rows: Sequence[Row],
     ]
     if others:
         session.execute(_RAW_OTHERS, {**given, "rows": json.dumps(others)})
+
+
+def _runs(offsets: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Where runs of numbers that follow one another begin and end: most pages are one."""
+    ends = [at for at, (one, following) in enumerate(pairwise(offsets), 1) if following != one + 1]
+    return [*offsets[:1], *(offsets[at] for at in ends)], [*(offsets[at - 1] for at in ends), *offsets[-1:]]
 
 
 def _raw(at: int, row: NoPost | Interest, item: object) -> dict[str, Any]:

@@ -22,8 +22,7 @@ class Post(Base):
     __tablename__ = "posts"
     __table_args__ = (
         UniqueConstraint("platform", "native_id"),
-        Index(None, "created_at"),
-        Index(None, "run_id"),
+        Index(None, "source_id", "created_at"),
         Index(None, "author_key", postgresql_where="author_key IS NOT NULL"),
     )
 

@@ -38,10 +38,21 @@ _GONE = """
     deleted AS (DELETE FROM posts USING gone WHERE posts.id = gone.id RETURNING 1)
     SELECT count(*) FROM deleted
 """
+# By sources, as the rows by datasets.
 _POSTS = text(f"""
-    WITH gone AS MATERIALIZED (
-        SELECT id FROM posts WHERE created_at < :before AND observed_at < :before
-        ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    WITH RECURSIVE kept (source_id) AS (
+        (SELECT source_id FROM posts ORDER BY source_id LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT post.source_id FROM posts AS post WHERE post.source_id > kept.source_id
+            ORDER BY post.source_id LIMIT 1
+        ) FROM kept WHERE kept.source_id IS NOT NULL
+    ), gone AS MATERIALIZED (
+        SELECT past.id FROM kept CROSS JOIN LATERAL (
+            SELECT id FROM posts
+            WHERE source_id = kept.source_id AND created_at < :before AND observed_at < :before
+            ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+        ) AS past LIMIT :limit
     ){_GONE}
 """)  # noqa: S608 - of constants
 _AUTHORS = text(f"""

@@ -46,3 +46,7 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("cadence = 'week'"),
     )
+    # Detection reads a source's hours. Each index is paid for by every post: these two were asked for less often.
+    op.create_index(op.f("ix_posts_source_id_created_at"), "posts", ["source_id", "created_at"])
+    op.drop_index(op.f("ix_posts_created_at"), "posts")
+    op.drop_index(op.f("ix_posts_run_id"), "posts")
