@@ -132,6 +132,7 @@ def extract(
             fetching=fetching,
         ).collect()
         facts = replace(opened.facts, duration_s=looked.duration_s)
+        del opened  # and with it decoders and their pictures, before what is free is given back
     found = looked.found
     watch.lap("frames")
     progress(0.92, "grid")

@@ -2,8 +2,12 @@
 
 Sizes are checked before anything is decoded, but a decoder keeps as many pictures as the film tells it to. Without a
 bound the kernel would end it, or its neighbour.
+
+What was freed goes back to the system as well. glibc gives every new thread an arena of the heap and keeps what is
+freed in each: with the threads of one film after the other, a process that used 25 MB held 490 after 1,200 films.
 """
 
+import ctypes
 import resource
 import threading
 from collections.abc import Iterator
@@ -15,6 +19,32 @@ from huntaze.pipelines.video.errors import OVER_MEMORY, media_error
 _STATM = Path("/proc/self/statm")
 _NO_ROOM_FOR_A_STACK = "can't start new thread"
 _bounding = threading.Lock()
+
+_LIBC = ctypes.CDLL(None)
+_ALLOCATOR = hasattr(_LIBC, "malloc_trim")  # glibc's, not musl's
+_M_ARENA_MAX = -8
+_LEFT_OVER = 64 * 1024 * 1024  # a film may leave this behind: the next one uses it, which is faster than fresh memory
+
+
+class _Heap:
+    """The heap of this process; used under `_bounding`."""
+
+    def __init__(self) -> None:
+        self._settled = 0  # bytes in memory after it was last given back
+
+    def share(self) -> None:
+        """One arena for all threads to come: what one frees the next one takes; decoders ask too seldom to wait."""
+        if _ALLOCATOR:
+            _LIBC.mallopt(_M_ARENA_MAX, 1)
+
+    def give_back(self) -> None:
+        """What is free goes back to the system, if that is more than `_LEFT_OVER`."""
+        if _ALLOCATOR and _in_memory() - self._settled > _LEFT_OVER:
+            _LIBC.malloc_trim(0)
+            self._settled = _in_memory()
+
+
+_heap = _Heap()
 
 
 @contextmanager
@@ -38,15 +68,27 @@ def _bounded(more_bytes: int) -> Iterator[None]:
         yield
         return
     try:
+        _heap.share()
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        wanted = int(_STATM.read_text().split()[5]) * resource.getpagesize() + more_bytes
+        wanted = _pages(5) + more_bytes
         resource.setrlimit(resource.RLIMIT_DATA, (min(_within(soft, wanted), _within(hard, wanted)), hard))
         try:
             yield
         finally:
             resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+            _heap.give_back()
     finally:
         _bounding.release()
+
+
+def _in_memory() -> int:
+    """Bytes of this process that are in memory now."""
+    return _pages(1)
+
+
+def _pages(column: int) -> int:
+    """A figure of /proc/self/statm in bytes."""
+    return int(_STATM.read_text().split()[column]) * resource.getpagesize()
 
 
 def _within(limit: int, wanted: int) -> int:
