@@ -23,6 +23,8 @@ class Entry:
 SCHEDULE: dict[str, Entry] = {
     # Calls of models whose callers died are charged what they may have cost.
     "ai-budget-sweep": Entry("ai.sweep", "*/5 * * * *", "latest"),
+    # Calls of models go after the months that HUNTAZE_RETENTION_* gives them; their sums stay.
+    "ai-usage-retention": Entry("ai.prune", "57 2 * * *", "latest"),
     # A job a creator whose figures may have something to tell; after the night's rollups.
     "ai-insights": Entry("ai.insights_run", "20 4 * * *", "latest"),
     # Months of days that have changed; new facts and their days; tables of facts: new months, and old ones.

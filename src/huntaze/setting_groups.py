@@ -207,6 +207,9 @@ class RetentionSettings(Group):
     facts_months: int = Field(
         13, ge=1, le=120, description="whole months that raw facts are kept; figures stay", examples=[13]
     )
+    calls_months: int = Field(
+        13, ge=2, le=120, description="whole months that calls of models are kept; their sums stay", examples=[13]
+    )
     events_days: int = Field(
         7, ge=1, le=3650, description="days that an event, and what webhooks made of it, is kept", examples=[7]
     )

@@ -88,6 +88,12 @@ class AiSweep(PeriodicArgs):
     kind: ClassVar[str] = "ai.sweep"
 
 
+class AiPrune(PeriodicArgs):
+    """Delete calls of models that are past their months."""
+
+    kind: ClassVar[str] = "ai.prune"
+
+
 class TrendsFire(PeriodicArgs):
     """Make runs of the sources that are due."""
 

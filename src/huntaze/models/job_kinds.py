@@ -10,6 +10,7 @@ from huntaze.models import content_store, report_store, trend_report_store, tren
 from huntaze.models.job_args import (
     AiInsights,
     AiInsightsRun,
+    AiPrune,
     AiSweep,
     AnalyticsErase,
     AnalyticsMonths,
@@ -132,6 +133,7 @@ _ALL = (
     JobKind(OffersActivate, queue="default", flow_limit=1),
     JobKind(OffersExpire, queue="default", flow_limit=1),
     JobKind(AiSweep, queue="default", flow_limit=1),
+    JobKind(AiPrune, queue="default", flow_limit=1),
     JobKind(AiInsightsRun, queue="default", flow_limit=1),
     JobKind(AiInsights, queue="ai", max_attempts=8, unique=Unique(by=("creator",))),
     JobKind(BillingRun, queue="default", flow_limit=1),
