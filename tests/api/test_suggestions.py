@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from huntaze.api.app import build_app
+from huntaze.clients.ai.errors import CallFailed
 from huntaze.clients.ai.gateway import Gateway
 from huntaze.clients.ai.memory_wire import MemoryWire
 from huntaze.clients.ai.twins import MemoryAnswers
@@ -22,7 +23,9 @@ from huntaze.models.users import Scope, User
 from huntaze.pipelines.ai.budget import TOTAL
 from huntaze.pipelines.ai.calls import ChatRequest
 from huntaze.pipelines.ai.deployments import Deployment, Routes
+from huntaze.pipelines.ai.errors import REFUSED
 from huntaze.pipelines.ai.fence import visible
+from huntaze.pipelines.errors import Permanent
 from huntaze.settings import Settings
 from tests.api.conftest import Serve
 from tests.pipelines.ai.injections import CANARY, FALLEN, INJECTIONS
@@ -147,6 +150,20 @@ def test_a_spent_budget_names_the_day(ai: Ai, creator: User, sessions: Sessions,
         assert 0 < int(refused.headers["Retry-After"]) <= 31 * 86_400
         assert refused.headers["content-type"] == "application/problem+json"
     assert model.asked == []
+
+
+@pytest.mark.parametrize("how", [{}, {"stream": True}])
+def test_a_model_that_is_set_up_wrongly_is_none_of_the_clients_business(
+    ai: Ai, creator: User, model: Model, how: dict[str, Any]
+) -> None:
+    def refuses(request: ChatRequest) -> str:
+        raise CallFailed(Permanent(REFUSED, "It refused the request (401). Check AZURE_AI_KEY."), "refused", "nothing")
+
+    model.answer = refuses
+    refused = ai(creator).post(ROUTE, json=fresh() | how)
+    assert (refused.status_code, refused.json()["code"]) == (503, "ai.unavailable")
+    assert "AZURE" not in refused.text
+    assert int(refused.headers["Retry-After"]) > 0
 
 
 @pytest.mark.parametrize("answer", FALLEN)

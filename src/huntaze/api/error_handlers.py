@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from huntaze.api.problems import RETRY_AFTER_S, FieldError, ProblemError, problem_response
+from huntaze.pipelines.ai.errors import NO_DEPLOYMENT, REFUSED, UNKNOWN_PRICE
 from huntaze.pipelines.errors import HuntazeError, Transient
 
 _log = structlog.get_logger("huntaze.api")
@@ -34,6 +35,9 @@ _PERMANENT = {
         409,
     ),
 }
+
+# The fleet's models are set up wrongly: as with the store, for operators to mend.
+_AI_NOT_SET_UP = (REFUSED, NO_DEPLOYMENT, UNKNOWN_PRICE)
 
 _HTTP = {
     400: ("request.malformed", "The request cannot be read."),
@@ -78,6 +82,9 @@ def translate(error: HuntazeError) -> ProblemError:
         # A missing bucket or refused credentials: for operators to mend, and none of the client's business.
         _log.error("storage.unusable", code=error.code, message=error.message)
         return unavailable("storage.unavailable", "The object store cannot be used now.")
+    if error.code in _AI_NOT_SET_UP:
+        _log.error("ai.unusable", code=error.code, message=error.message)
+        return unavailable("ai.unavailable", "No model can be asked now.")
     return ProblemError(status or 422, error.code, error.message)
 
 
