@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from huntaze.models import trend_ingest
+from huntaze.models import trend_ingest, trend_retention
 from huntaze.models.database import Sessions
 from huntaze.models.trend_ingest import PageOf, Stored
 from huntaze.models.trend_posts import Post, PostMetric, TrendInterest, TrendRawRow
@@ -160,3 +160,37 @@ def test_pages_with_posts_in_common_do_not_block_each_other(sessions: Sessions) 
         fresh = list(pool.map(one, range(len(orders))))
     assert sum(fresh) == 200
     assert counts(sessions)[:2] == (200, 200 * len(orders))
+
+
+def test_each_row_is_known_by_its_place(sessions: Sessions) -> None:
+    items = [video(1), {}, video(2), video(3), {}, {}, video(4)]
+    store(sessions, page_of(), items, offset=7)
+    with sessions() as session:
+        places = select(TrendRawRow.row_offset).where(TrendRawRow.outcome == "post")
+        assert session.scalars(places.order_by(TrendRawRow.row_offset)).all() == [7, 9, 10, 13]
+
+
+def test_two_pages_in_one_transaction(sessions: Sessions) -> None:
+    page = page_of()
+    with sessions.begin() as session:
+        for first in (0, 10):
+            items = [video(n) for n in range(first, first + 12)]
+            told = [normalise("tiktok", item, KEYS, NOW) for item in items]
+            fresh = trend_ingest.store_page(session, page, first, told, items).posts_new
+    assert fresh == 10
+    assert counts(sessions) == (22, 22, 22)
+
+
+def test_old_posts_go_whoever_found_them(sessions: Sessions) -> None:
+    old = NOW - timedelta(days=40)
+    made = {"createTime": int((old - timedelta(days=1)).timestamp())}
+    for number in range(3):  # a source each
+        store(sessions, page_of(observed_at=old), [video(number, **made), video(number + 10, **made)])
+    store(sessions, page_of(), [video(1, **made), video(20)])  # seen again, and one of today
+    with sessions.begin() as session:
+        assert trend_retention.prune_posts(session, NOW - timedelta(days=30)) == 5
+        assert trend_retention.prune_posts(session, NOW - timedelta(days=30)) == 0
+    with sessions() as session:
+        left = session.scalars(select(Post.native_id).order_by(Post.native_id)).all()
+    assert left == ["7000000001", "7000000020"]
+    assert counts(sessions)[1] == 3
