@@ -18,47 +18,44 @@ from sqlalchemy.orm import Session
 from huntaze.pipelines.analytics.ranges import Granularity, Range, Span, cover
 from huntaze.pipelines.analytics.sketches import Held, merge_values, unite_persons
 
-_COLUMNS = """kept.metric, kept.label, kept.count, kept.total, kept.persons, kept.persons_sketch, kept.spread,
-           kept.spread_sketch"""
-_OF_ONE = """kept.creator_id = :creator_id AND kept.metric = ANY (cast(:metrics AS text[]))
-       AND (cast(:label AS text) IS NULL OR kept.label = :label)"""
+_OF_ONE = """creator_id = :creator_id AND metric = ANY (cast(:metrics AS text[]))
+            AND (cast(:label AS text) IS NULL OR label = :label)"""
+# Part by part (`OFFSET 0` keeps it so), each a few ranges of the primary key: joined freely, all that a creator has
+# would be held against every part.
 _PERIODS = f"""
-    SELECT part.n + CASE WHEN :each THEN kept.start - part.first ELSE 0 END AS n, {_COLUMNS}
+    SELECT part.n + CASE WHEN :each THEN kept.start - part.first ELSE 0 END AS n, kept.*
     FROM unnest(cast(:ns AS int[]), cast(:grains AS text[]), cast(:firsts AS date[]), cast(:lasts AS date[]))
          AS part (n, grain, first, last)
-    JOIN analytics_periods AS kept
-    ON {_OF_ONE} AND kept.grain = part.grain COLLATE "C" AND kept.start BETWEEN part.first AND part.last
+    CROSS JOIN LATERAL (
+        SELECT * FROM analytics_periods
+        WHERE {_OF_ONE} AND grain = part.grain COLLATE "C" AND start BETWEEN part.first AND part.last OFFSET 0
+    ) AS kept
 """  # noqa: S608 - of constants
 _BUCKETS = f"""
-    SELECT part.n, {_COLUMNS}
+    SELECT part.n, kept.*
     FROM unnest(cast(:ns AS int[]), cast(:starts AS timestamptz[]), cast(:ends AS timestamptz[]))
          AS part (n, start, "end")
-    JOIN analytics_buckets AS kept ON {_OF_ONE} AND kept.bucket >= part.start AND kept.bucket < part.end
+    CROSS JOIN LATERAL (
+        SELECT * FROM analytics_buckets
+        WHERE {_OF_ONE} AND bucket >= part.start AND bucket < part."end" OFFSET 0
+    ) AS kept
 """  # noqa: S608 - of constants
-_SUMS = "SELECT n, metric, sum(count) AS facts, sum(total) AS total FROM ({piece}) AS piece GROUP BY n, metric"
+_ROWS = """
+    SELECT n, metric, count, total,
+           CASE WHEN metric = ANY (cast(:persons AS text[])) THEN persons END AS persons,
+           CASE WHEN metric = ANY (cast(:persons AS text[])) THEN persons_sketch END AS persons_sketch,
+           CASE WHEN metric = ANY (cast(:values AS text[])) THEN spread END AS spread,
+           CASE WHEN metric = ANY (cast(:values AS text[])) THEN spread_sketch END AS spread_sketch
+    FROM ({piece}) AS piece
+"""
 _LABELS = """
     SELECT label, sum(count) AS facts, sum(total) AS total FROM ({piece}) AS piece GROUP BY label
     ORDER BY CASE WHEN :by_total THEN sum(total) ELSE sum(count) END DESC, label LIMIT :limit
 """
-_PERSONS = """
-    SELECT n, metric, array_agg(one) AS exact FROM (
-        SELECT DISTINCT n, metric, one FROM ({piece}) AS piece, unnest(persons) AS one
-    ) AS each GROUP BY n, metric
-"""
-_PERSON_SKETCHES = "SELECT n, metric, persons_sketch AS sketch FROM ({piece}) AS piece WHERE persons_sketch IS NOT NULL"
-_VALUES = """
-    SELECT n, metric, array_agg(one) AS exact FROM ({piece}) AS piece, unnest(spread) AS one GROUP BY n, metric
-"""
-_VALUE_SKETCHES = "SELECT n, metric, spread_sketch AS sketch FROM ({piece}) AS piece WHERE spread_sketch IS NOT NULL"
 _LAGGING = text("""
     SELECT DISTINCT start FROM analytics_stale_months
     WHERE creator_id = :creator_id AND start BETWEEN :first AND :last
 """)
-# The joins are a few ranges of one index; the planner cannot know how few.
-_PLAN = tuple(
-    text(f"SET LOCAL {name} = off")
-    for name in ("enable_hashjoin", "enable_mergejoin", "enable_material", "enable_bitmapscan", "enable_seqscan", "jit")
-)
 
 
 def _on(query: str) -> dict[bool, TextClause]:
@@ -66,9 +63,7 @@ def _on(query: str) -> dict[bool, TextClause]:
     return {True: text(query.format(piece=_BUCKETS)), False: text(query.format(piece=_PERIODS))}
 
 
-_SUM, _LABEL = _on(_SUMS), _on(_LABELS)
-_WHO = (_on(_PERSONS), _on(_PERSON_SKETCHES))
-_HOW_MUCH = (_on(_VALUES), _on(_VALUE_SKETCHES))
+_ROW, _LABEL = _on(_ROWS), _on(_LABELS)
 
 
 @dataclass
@@ -131,36 +126,27 @@ def count(
 ) -> Numbered:
     """{(number of the piece, metric): what it came to}, where there is any. `persons`, `values`: metrics of which these
     are read too."""
-    for setting in _PLAN:
-        session.execute(setting)
     found: Numbered = defaultdict(Counted)
-    given = {**of.given, "label": label}
-    for row in session.execute(_SUM[of.fine], {**given, "metrics": list(metrics)}):
-        found[row.n, row.metric].count, found[row.n, row.metric].total = int(row.facts), int(row.total)
-    if persons:
-        for key, held in _held(session, of, _WHO, {**given, "metrics": list(persons)}).items():
-            found[key].persons = unite_persons(held)
-    if values:
-        for key, held in _held(session, of, _HOW_MUCH, {**given, "metrics": list(values)}).items():
-            found[key].values = merge_values(held)
+    seen: dict[tuple[int, str], list[Held]] = defaultdict(list)
+    measured: dict[tuple[int, str], list[Held]] = defaultdict(list)
+    given = {"metrics": list(metrics), "label": label, "persons": list(persons), "values": list(values)}
+    for row in session.execute(_ROW[of.fine], of.given | given):
+        n, metric, facts, total, people, people_sketch, spread, spread_sketch = row
+        counted = found[n, metric]
+        counted.count += facts
+        counted.total += int(total)
+        if people or people_sketch:
+            seen[n, metric].append(Held(people, people_sketch))
+        if spread or spread_sketch:
+            measured[n, metric].append(Held(spread, spread_sketch))
+    for key, held in seen.items():  # one row's alone are as they have to be
+        found[key].persons = unite_persons(held) if len(held) > 1 else held[0]
+    for key, held in measured.items():
+        found[key].values = merge_values(held) if len(held) > 1 else held[0]
     return found
-
-
-def _held(
-    session: Session, of: Pieces, queries: tuple[dict[bool, TextClause], ...], given: dict[str, Any]
-) -> dict[tuple[int, str], list[Held]]:
-    exact, sketched = queries
-    parts: dict[tuple[int, str], list[Held]] = defaultdict(list)
-    for row in session.execute(exact[of.fine], given):
-        parts[row.n, row.metric].append(Held(exact=row.exact))
-    for row in session.execute(sketched[of.fine], given):
-        parts[row.n, row.metric].append(Held(sketch=row.sketch))
-    return parts
 
 
 def by_label(session: Session, of: Pieces, metric: str, *, by_total: bool, limit: int) -> list[tuple[str, int, int]]:
     """(label, count, total), fullest first; at a tie by label."""
-    for setting in _PLAN:
-        session.execute(setting)
     given = {**of.given, "metrics": [metric], "label": None, "by_total": by_total, "limit": limit}
     return [(row.label, int(row.facts), int(row.total)) for row in session.execute(_LABEL[of.fine], given)]

@@ -31,6 +31,7 @@ _COUNTED = (
 REVENUE = "revenue"  # a series beside those of the registry: of the ledger
 MOST_HOURS_DAYS = 31  # of a series by the hour
 MOST_COHORTS = 24
+_WEEKS = 28  # days in which the best hours are looked for
 _BEFORE_MONTHS = 36  # before the first cohort, in which a person may have been seen first
 
 _ZONE = text("""
@@ -236,8 +237,8 @@ def top(
 
 
 def best_hours(session: Session, creator_id: uuid.UUID, wanted: Range, most: int = 3) -> list[Hour]:
-    """When fans are most active, by the zone's clock; of the range's last 93 days at most."""
-    start, end = Range(wanted.last - ranges.days(min(wanted.days, 93) - 1), wanted.last, wanted.zone).bounds
+    """When fans are most active, by the zone's clock; of the range's last four weeks at most: each weekday alike."""
+    start, end = Range(wanted.last - ranges.days(min(wanted.days, _WEEKS) - 1), wanted.last, wanted.zone).bounds
     given = {"creator_id": creator_id, "metrics": list(ACTIVITY), "start": start, "end": end}
     counts = Counter[tuple[int, int]]()
     for row in session.execute(_HOURS, given):
