@@ -8,15 +8,25 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from huntaze.models import billing_books, billing_run, billing_store, billing_usage
+from huntaze.models import (
+    billing_audit,
+    billing_books,
+    billing_run,
+    billing_store,
+    billing_usage,
+    billing_watch,
+)
+from huntaze.models.base import new_id
 from huntaze.models.billing_invoices import Invoice, InvoiceLine, Receivable
-from huntaze.models.billing_plans import Coupon, PlanPrice, TaxRate
+from huntaze.models.billing_plans import Coupon, Plan, PlanPrice, TaxRate
 from huntaze.models.billing_run import RunPolicy
+from huntaze.models.billing_store import NewPrice
 from huntaze.models.billing_subscriptions import BillingItem, Subscription
 from huntaze.models.billing_usage import Metered
 from huntaze.models.database import Sessions
 from huntaze.models.events import Event
 from huntaze.models.users import User
+from huntaze.pipelines.billing.pricing import Flat
 from tests.models.billing_kit import START, balances, day, invoices, make_plan, many, run, starts, subscribe
 
 
@@ -200,3 +210,53 @@ def test_what_is_written_stays(sessions: Sessions, creator: User) -> None:
     for statement in ("UPDATE invoices SET total_minor = 0", "DELETE FROM invoice_lines", "DELETE FROM ledger_entries"):
         with pytest.raises(IntegrityError, match="is written once"), sessions.begin() as session:
             session.execute(text(statement))
+
+
+def test_usage_that_has_no_price_costs_nothing_and_alarms_nobody(sessions: Sessions, creator: User) -> None:
+    with sessions.begin() as session:
+        fee = [NewPrice("fee", "Pro", Flat(Decimal(2000)))]
+        bare = Plan(id=new_id(), code="bare", currency="EUR", interval="month", name="Bare")
+        plan_id = billing_store.create_plan(session, bare, fee).id
+    row = subscribe(sessions, creator)
+    told = [(START, "a"), (day(2025, 2, 20), "late"), (day(2025, 3, 2), "c")]
+    units = [Metered(row.id, "videos", Decimal(3), at, key) for at, key in told]
+    run(sessions, START)
+    with sessions.begin() as session:
+        billing_usage.record(session, units[:1])
+        billing_store.change(session, row.id, day(2025, 2, 26), plan_id=plan_id)  # bills what was used
+        billing_usage.record(session, units[1:])
+    run(sessions, day(2025, 2, 28))
+    with sessions.begin() as session:
+        billing_store.cancel(session, row.id, day(2025, 3, 3), now=True)
+    with sessions() as session:
+        assert billing_watch.usage_mismatches(session) == 0
+        used = session.execute(text("SELECT source_key, unpriced FROM usage_records ORDER BY source_key")).all()
+    assert used == [("a", False), ("c", True), ("late", True)]
+    with sessions() as session:
+        assert billing_audit.differences(session) == []
+
+
+def test_two_prices_may_be_for_one_meter(sessions: Sessions, creator: User) -> None:
+    with sessions.begin() as session:
+        prices = [NewPrice(code, code, Flat(Decimal(100)), meter="videos") for code in ("look", "keep")]
+        plan = Plan(id=new_id(), code="both", currency="EUR", interval="month", name="Both")
+        plan_id = billing_store.create_plan(session, plan, prices).id
+    row = subscribe(sessions, creator, plan_id=plan_id)
+    with sessions.begin() as session:
+        billing_usage.record(session, [Metered(row.id, "videos", Decimal(3), START, "a")])
+    run(sessions, day(2025, 2, 28))
+    with sessions() as session:
+        assert billing_watch.usage_mismatches(session) == 0
+    with sessions() as session:
+        assert billing_audit.differences(session) == []
+
+
+def test_usage_that_was_taken_back_stands_on_the_last_invoice_too(sessions: Sessions, creator: User) -> None:
+    row = subscribe(sessions, creator)
+    run(sessions, START)
+    with sessions.begin() as session:
+        units = [Metered(row.id, "videos", Decimal(n), day(2025, 2, 3), f"{n}") for n in (5, -5)]
+        billing_usage.record(session, units)
+        billing_store.cancel(session, row.id, day(2025, 2, 10), now=True)
+    with sessions() as session:
+        assert billing_audit.differences(session) == []

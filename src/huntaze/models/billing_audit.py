@@ -116,19 +116,20 @@ CHECKS = {
     """,
     "usage of an invoice": """
         SELECT invoice_id::text, 1, 0 FROM (
-            SELECT DISTINCT invoice_id FROM usage_records WHERE invoice_id IS NOT NULL
+            SELECT DISTINCT invoice_id FROM usage_records WHERE invoice_id IS NOT NULL AND NOT unpriced
             UNION SELECT invoice_id FROM billing_items WHERE invoice_id IS NOT NULL
         ) AS marked WHERE NOT EXISTS (SELECT FROM invoices WHERE id = marked.invoice_id)
     """,
-    # Usage is marked with the invoice that bills it; in millionths, which is what a quantity is kept in.
+    # Usage is marked with the invoice that bills it, if a price is for it; in millionths, as quantities are kept.
     "usage on the lines": """
         SELECT invoice_id::text, coalesce(counted.quantity, 0) * 1000000, coalesce(billed.quantity, 0) * 1000000
         FROM (
-            SELECT invoice_id, sum(quantity) AS quantity FROM usage_records WHERE invoice_id IS NOT NULL GROUP BY 1
+            SELECT invoice_id, meter, sum(quantity) AS quantity FROM usage_records
+            WHERE invoice_id IS NOT NULL AND NOT unpriced GROUP BY 1, 2
         ) AS counted FULL JOIN (
-            SELECT invoice_id, sum(quantity) AS quantity FROM invoice_lines
-            WHERE source_key LIKE '%:usage:%' GROUP BY 1
-        ) AS billed USING (invoice_id)
+            SELECT invoice_id, detail ->> 'meter' AS meter, quantity FROM invoice_lines
+            WHERE source_key LIKE '%:usage:%'
+        ) AS billed USING (invoice_id, meter)
         WHERE coalesce(counted.quantity, 0) <> coalesce(billed.quantity, 0)
     """,
     # Charges and refunds whose outcome nobody has told for a day: somebody has to ask the gateway.

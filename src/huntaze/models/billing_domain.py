@@ -150,6 +150,7 @@ def detail_of(line: Line) -> dict[str, Any]:
     """What a stored line needs beside its columns, to be shown and to be given back."""
     return {
         "price_code": line.price_code,
+        "meter": line.meter,
         "unit_amount": None if line.unit_amount is None else str(line.unit_amount),
         "prorated": line.prorated,
         "discountable": line.discountable,
@@ -182,4 +183,5 @@ def line_of(row: InvoiceLine) -> Line:
         discount_minor=row.discount_minor,
         rates=tuple(one.rate for one in taxes),
         taxes=taxes,
+        meter=detail["meter"],
     )

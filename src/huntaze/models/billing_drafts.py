@@ -12,6 +12,7 @@ from huntaze.models.billing_books import Holder
 from huntaze.models.billing_domain import Offer
 from huntaze.models.billing_issue import Drafted
 from huntaze.models.billing_subscriptions import Subscription
+from huntaze.models.billing_usage import Share
 from huntaze.pipelines.billing import coupons, plans, tax
 from huntaze.pipelines.billing.errors import BillingError
 from huntaze.pipelines.billing.invoice import Line, draft_invoice
@@ -72,6 +73,12 @@ def due_of(
         raise Held(TOO_MANY_PERIODS, f"More than {most} periods are due, from {start} on: see whether that is right.")
     end = found[0].end if row.cancel_at is None else min(found[0].end, row.cancel_at)
     return Due(row, offer, billed, Period(start, end), new_id())
+
+
+def share_of(due: Due) -> Share:
+    """What its invoice takes. Usage is priced by the plan of the period that ended, if there was one."""
+    until = due.period.start if due.period else None
+    return Share(due.row.id, due.invoice_id, due.row.billed_plan_id or due.row.plan_id, until)
 
 
 def draft(due: Due, terms: Terms) -> Drafted:

@@ -86,7 +86,7 @@ class InvoiceLine(Base):
     discount_minor: Mapped[int] = mapped_column(BigInteger)
     tax_minor: Mapped[int] = mapped_column(BigInteger)
     total_minor: Mapped[int] = mapped_column(BigInteger)  # what it adds to the invoice's total
-    detail: Mapped[dict[str, Any]]  # {price_code, unit_amount, prorated, discountable, taxable, taxes}
+    detail: Mapped[dict[str, Any]]  # {price_code, meter, unit_amount, prorated, discountable, taxable, taxes}
     period_start: Mapped[datetime]
     period_end: Mapped[datetime]
 

@@ -20,7 +20,6 @@ from huntaze.models import billing_books, billing_domain, billing_drafts, billin
 from huntaze.models.billing_drafts import Due, Held
 from huntaze.models.billing_issue import Drafted
 from huntaze.models.billing_subscriptions import Subscription, SubscriptionChange, SubscriptionStatus
-from huntaze.models.billing_usage import Share
 from huntaze.pipelines.errors import HuntazeError
 
 CANNOT_BILL = "billing.cannot_bill"
@@ -111,7 +110,7 @@ def draft(
 
 def _load_terms(session: Session, due: Sequence[Due]) -> billing_drafts.Terms:
     """All that the drafts of a batch need, by a statement each."""
-    shares = [Share(one.row.id, one.invoice_id, one.period.start if one.period else None) for one in due]
+    shares = [billing_drafts.share_of(one) for one in due]
     holders = {(one.row.creator_id, one.offer.plan.currency) for one in due}
     return billing_drafts.Terms(
         usage=billing_usage.take_usage(session, shares),

@@ -53,18 +53,22 @@ def record(session: Session, units: Sequence[Metered]) -> int:
 
 @dataclass(frozen=True)
 class Share:
-    """What an invoice takes of a subscription: usage that occurred before `until` (None: all), and carried lines."""
+    """What an invoice takes of a subscription: usage that occurred before `until` (None: all), priced by a plan, and
+    carried lines."""
 
     subscription_id: uuid.UUID
     invoice_id: uuid.UUID
+    plan_id: uuid.UUID
     until: datetime | None
 
 
 _TAKE_USAGE = text("""
     WITH taken AS (
-        UPDATE usage_records AS one SET invoice_id = share.invoice_id
+        UPDATE usage_records AS one SET invoice_id = share.invoice_id, unpriced = NOT EXISTS (
+            SELECT FROM plan_prices AS price WHERE price.plan_id = share.plan_id AND price.meter = one.meter
+        )
         FROM jsonb_to_recordset(cast(:shares AS jsonb)) AS share (
-            subscription_id uuid, invoice_id uuid, until timestamptz
+            subscription_id uuid, invoice_id uuid, plan_id uuid, until timestamptz
         )
         WHERE one.subscription_id = share.subscription_id AND one.invoice_id IS NULL
           AND one.occurred_at < coalesce(share.until, 'infinity')

@@ -34,11 +34,12 @@ _DUNNED = text("""
 """)
 _USAGE = text("""
     SELECT count(*) FROM (
-        SELECT invoice_id, sum(quantity) AS quantity FROM usage_records WHERE invoice_id IS NOT NULL GROUP BY invoice_id
+        SELECT invoice_id, meter, sum(quantity) AS quantity FROM usage_records
+        WHERE invoice_id IS NOT NULL AND NOT unpriced GROUP BY invoice_id, meter
     ) AS counted FULL JOIN (
-        SELECT invoice_id, sum(quantity) AS quantity FROM invoice_lines
-        WHERE source_key LIKE '%:usage:%' GROUP BY invoice_id
-    ) AS billed USING (invoice_id)
+        SELECT invoice_id, detail ->> 'meter' AS meter, quantity FROM invoice_lines
+        WHERE source_key LIKE '%:usage:%'
+    ) AS billed USING (invoice_id, meter)
     WHERE coalesce(counted.quantity, 0) <> coalesce(billed.quantity, 0)
 """)
 
@@ -85,5 +86,5 @@ def dunned_after(session: Session, change_id: uuid.UUID) -> list[Dunned]:
 
 
 def usage_mismatches(session: Session) -> int:
-    """Invoices whose lines say another quantity than the usage that is marked with them."""
+    """Lines that say another quantity than the usage of their meter that is marked with the invoice."""
     return int(session.execute(_USAGE).scalar_one())

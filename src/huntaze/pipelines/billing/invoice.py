@@ -22,7 +22,8 @@ class Line:
 
     source_key: unique for what is billed (subscription, price, period): the same thing is never billed twice.
     unit_amount: minor units with decimals, where one price holds for all units. amount_minor: before discount, with the
-    taxes that the price includes. rates: what the taxes are computed by; None until they are.
+    taxes that the price includes. rates: what the taxes are computed by; None until they are. meter: whose usage the
+    quantity is; None for a fee.
     """
 
     source_key: str
@@ -38,6 +39,7 @@ class Line:
     discount_minor: int = 0
     rates: tuple[TaxRate, ...] | None = None
     taxes: tuple[Tax, ...] = ()
+    meter: str | None = None
 
     @property
     def price_minor(self) -> int:
@@ -155,7 +157,7 @@ def _usage_line(
 ) -> list[Line]:
     quantity = sum((one.quantity for one in counted), Decimal(0))
     amount = round_half_away(cost(price.terms, quantity, sum(one.events for one in counted)))
-    if not quantity and not amount:
+    if not counted and not amount:
         return []
     line = Line(
         source_key=f"{subscription.key}:usage:{price.code}:{period.start.isoformat()}",
@@ -166,6 +168,7 @@ def _usage_line(
         amount_minor=amount,
         period=previous or Period(min(subscription.started_at, period.start), period.start),  # never what is to come
         taxable=price.taxable,
+        meter=price.meter,
     )
     return [line]
 
