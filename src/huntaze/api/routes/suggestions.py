@@ -143,9 +143,9 @@ def _events(gateway: ModelGateway, request: ChatRequest, asker: calls.Caller) ->
     for piece in gateway.stream(request, asker, parses(suggestions.parse_suggestions)):
         if isinstance(piece, ChatReply):
             reply = piece
-        else:
-            for one in incoming.feed(piece):
-                yield _sse("suggestion", SuggestionView(tone=one.tone, text=one.text).model_dump())
+        elif found := incoming.feed(piece):  # a kept answer comes whole: one hop to a thread for all of it
+            shown = (SuggestionView(tone=one.tone, text=one.text) for one in found)
+            yield "".join(_sse("suggestion", one.model_dump()) for one in shown)
     assert reply is not None
     told = _settled(gateway, request, asker, reply)
     yield _sse("done", SuggestionsView.of(told.value, told.replies).model_dump())
