@@ -65,12 +65,16 @@ def _tables(report: Report, topics: int) -> None:
     with rig() as stores:
         report.versions = stores.store_versions()
         first, *others = scoring.rounds(stores, topics, 3)
+        at_rest = scoring.state_bytes_at_rest(stores)
     last = others[-1]
     about = f"an hour's round of {topics:,} topics from and to the tables"
     report.add("round_s", last["all"], "s", about, "< 10 s")
     for part in ("load", "score", "store"):
         report.add(f"round_{part}_s", last[part], "s", f"  {part}")
+    report.add("round_ours_cpu_s", last["ours"], "s", "  core time of our process")
+    report.add("round_postgres_cpu_s", last["theirs"], "s", "  core time of PostgreSQL's")
     report.add("first_round_s", first["all"], "s", "  the first, which makes them")
+    report.add("state_at_rest_bytes", at_rest / topics, "bytes", "  memory a topic at rest, with its key")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 from time import perf_counter, process_time
 
 from sqlalchemy import text
 
-from benchmarks.rig.cpu import cpu_seconds, cpu_with_ended
+from benchmarks.rig.cpu import cpu_seconds, cpu_with_ended, postmaster
 from benchmarks.rig.made_posts import FIRST_S, Pages
 from benchmarks.rig.processes import Rig, rig
 from benchmarks.rig.report import Options, Report, parse_options
@@ -97,7 +96,7 @@ class Collecting:
     def __init__(self, stores: Rig, report: Report, pool: Pool) -> None:
         self._stores, self._report, self._pool = stores, report, pool
         self._url = stores.settings.database.sqlalchemy_url
-        self._server = _postmaster(stores)
+        self._server = postmaster(stores.engine)
 
     def round(self, name: str, about: str, seeds: Sequence[int], pages: int, hours: int = 0, target: str = "") -> None:
         """Each seed is a collector's. Adds the rate and what a post cost."""
@@ -122,13 +121,6 @@ class Collecting:
         if name == "new":
             parse = sum(one.parse for one in found)
             self._report.add("parse_us", 1e6 * parse / posts, "us", "  beside it, reading a page's JSON")
-
-
-def _postmaster(stores: Rig) -> int:
-    """The process above the backends."""
-    with stores.engine.connect() as connection:
-        pid = int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def run(options: Options) -> Report:

@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from sqlalchemy import Engine, text
+
 _PROC = Path("/proc")
 
 
@@ -27,6 +29,13 @@ def cpu_with_ended(pid: int) -> float:
     """As `cpu_seconds`, and what those below it had that have ended meanwhile, by ticks."""
     ticks = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     return cpu_seconds(pid) + (int(ticks[13]) + int(ticks[14])) / os.sysconf("SC_CLK_TCK")
+
+
+def postmaster(engine: Engine) -> int:
+    """The process above a database's backends."""
+    with engine.connect() as connection:
+        backend = int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+    return int((_PROC / str(backend) / "stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _one(pid: int) -> float:

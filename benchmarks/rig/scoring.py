@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import text
 
+from benchmarks.rig.cpu import cpu_with_ended, postmaster
 from benchmarks.rig.processes import Rig
 from huntaze.models import trend_store
 from huntaze.models.base import new_id
@@ -52,10 +53,23 @@ def replay(counts: NDArray[np.float32]) -> InMemory:
 
 
 def rounds(stores: Rig, topics: int, hours: int) -> list[dict[str, float]]:
-    """Seconds of the parts of each hour's round, in which every topic has posts: the first makes them all."""
+    """Seconds of the parts of each hour's round, in which every topic has posts, and core seconds of ours and of
+    PostgreSQL's: the first makes them all."""
     names = [Topic(TopicKind.HASHTAG, f"topic{number:06}") for number in range(topics)]
     frame = _frame(stores)
-    return [_round(stores, frame, names, _START + hour) for hour in range(hours)]
+    server, found = postmaster(stores.engine), []
+    for hour in range(hours):
+        counted = _tally(names, _START + hour)
+        theirs, ours = cpu_with_ended(server), time.process_time()
+        found.append(_round(stores, frame, counted))
+        found[-1] |= {"ours": time.process_time() - ours, "theirs": cpu_with_ended(server) - theirs}
+    return found
+
+
+def state_bytes_at_rest(stores: Rig) -> int:
+    """Of the tables and indexes that hold the detector's states."""
+    with stores.engine.connect() as connection:
+        return int(connection.execute(text("SELECT pg_total_relation_size('detector_states')")).scalar_one())
 
 
 def _frame(stores: Rig) -> DueFrame:
@@ -76,11 +90,16 @@ def _frame(stores: Rig) -> DueFrame:
     return DueFrame(made.id, made.source_id, made.max_items, "tiktok", None, _START, _START + 1)
 
 
-def _round(stores: Rig, frame: DueFrame, names: list[Topic], hour: int) -> dict[str, float]:
+def _tally(names: list[Topic], hour: int) -> Tally:
     counted = Tally(hour, hour + 1)
     counted.sample[hour] = 2 * len(names)
     for number, topic in enumerate(names):
         counted.count(topic, hour, [b"%d" % number, b"%d" % (number + 1)])
+    return counted
+
+
+def _round(stores: Rig, frame: DueFrame, counted: Tally) -> dict[str, float]:
+    hour = counted.first
     marks = [time.perf_counter()]
     with stores.sessions() as session:
         remembered, kept = trend_store.load_memory(session, frame, hour)
