@@ -4,12 +4,17 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
+from benchmarks.rig import trend_rows
 from benchmarks.rig.creators import SPLIT, World, build_world
+from benchmarks.rig.processes import rig
 from benchmarks.rig.report import Options, Report, parse_options
+from huntaze.models import recommendation_store
+from huntaze.models.database import Sessions
 from huntaze.pipelines.recommend.evaluation import coverage, diversity, ndcg, recall
-from huntaze.pipelines.recommend.interests import learn
+from huntaze.pipelines.recommend.interests import learn, liked_tags
 from huntaze.pipelines.recommend.rank import SLOTS, Candidate, Trends, recommend
 
 TOP = 10
@@ -30,6 +35,7 @@ def run(options: Options) -> Report:
     for name, shown in (("ours", _ours), ("popularity", _popular), ("random", _random)):
         _judge(report, name, shown, world, trends)
     _time(report)
+    _ledger(report)
     return report
 
 
@@ -71,6 +77,31 @@ def _time(report: Report) -> None:
         took.append(1000 * (time.perf_counter() - begun))
     report.add("set_first_ms", took[0], "ms", "a set for one creator, the first")
     report.add("set_p50_ms", statistics.median(took), "ms", "a set for one creator, median of 20")
+
+
+def _ledger(report: Report) -> None:
+    """What a job does beside asking a model: from the tables to a set."""
+    report.note("sets from 10,000 trends in PostgreSQL")
+    with rig() as stores:
+        report.versions = stores.store_versions()
+        took = [_job(stores.sessions, creator_id) for creator_id in trend_rows.fill(stores, build_world(10_000, 20, 2))]
+    report.add("job_first_ms", sum(took[0]), "ms", "a set from the ledger's 10,000 trends, the first")
+    report.add("job_p50_ms", statistics.median(map(sum, took)), "ms", "  median of 20")
+    report.add("job_read_p50_ms", statistics.median(read for read, _ in took), "ms", "  of which reading")
+
+
+def _job(sessions: Sessions, creator_id: UUID) -> tuple[float, float]:
+    """Milliseconds of reading and of choosing."""
+    begun = time.perf_counter()
+    now = datetime.now(UTC)
+    with sessions() as session:
+        works = recommendation_store.works_of(session, creator_id)
+        said = recommendation_store.said_by(session, creator_id)
+        candidates, _, _ = recommendation_store.candidates(session, creator_id, now, liked_tags(works, said))
+    read = time.perf_counter()
+    trends = Trends(candidates)
+    recommend(trends, learn(works, said, now, trends.rarity), now, random.Random(1), SLOTS)
+    return 1000 * (read - begun), 1000 * (time.perf_counter() - read)
 
 
 if __name__ == "__main__":

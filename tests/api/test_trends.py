@@ -62,7 +62,7 @@ def test_a_private_source_stays_private(api: httpx.Client, other: httpx.Client, 
 
 def recommended(sessions: Sessions, creator: User) -> None:
     with sessions.begin() as session:
-        found, about, why = recommendation_store.candidates(session, creator.id)
+        found, about, why = recommendation_store.candidates(session, creator.id, NOW, [])
         rows = [
             {
                 "trend_id": one.id,

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from huntaze.clients.ai.twins import ScriptedGateway
 from huntaze.clients.build import Clients
 from huntaze.clients.object_store import MemoryObjectStore
-from huntaze.models import job_claim, job_dispatch, job_enqueue, recommendation_store, user_store
+from huntaze.models import job_claim, job_dispatch, job_enqueue, recommendation_store, trend_reads, user_store
 from huntaze.models.base import new_id
 from huntaze.models.database import Sessions
 from huntaze.models.events import Event
@@ -118,6 +118,21 @@ def test_own_work_comes_first_and_says_why(
     with sessions() as session:
         (event,) = session.query(Event).filter_by(type="recommendations.ready")
         assert event.data == {"recommendations": 3}
+
+
+def test_a_closer_look_is_for_the_best_and_for_what_is_in_common(
+    trends: dict[str, uuid.UUID], sessions: Sessions, creator: User
+) -> None:
+    def looked_at(*tags: str) -> set[uuid.UUID]:
+        with sessions() as session:
+            return {row.id for row in trend_reads.candidates(session, creator.id, SLOT, tags, most=1)}
+
+    with sessions.begin() as session:
+        session.execute(text("UPDATE trends SET strength = 1.5 WHERE id = :id"), {"id": trends["rye"]})
+    assert looked_at() == {trends["drift"]}
+    assert looked_at("baking") == {trends["drift"], trends["sourdough"]}, "the better of the two"
+    assert looked_at("rye") == {trends["drift"], trends["rye"]}
+    assert looked_at("cars") == {trends["drift"]}
 
 
 def test_what_is_said_changes_what_comes(

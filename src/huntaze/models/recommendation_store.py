@@ -82,10 +82,11 @@ def _text(about: dict[str, Any]) -> str:
 
 
 def candidates(
-    session: Session, creator_id: uuid.UUID
+    session: Session, creator_id: uuid.UUID, now: datetime, tags: Sequence[str]
 ) -> tuple[list[Candidate], dict[uuid.UUID, dict[str, Any]], dict[uuid.UUID, dict[str, Any]]]:
-    """Live trends that the creator can see; {trend: `about`} and {trend: `why`}, as they are kept with a set."""
-    rows = trend_reads.search(session, creator_id, limit=trend_reads.CANDIDATES)
+    """The live trends that are worth a closer look (trend_reads.candidates); {trend: `about`} and {trend: `why`}, as
+    they are kept with a set."""
+    rows = trend_reads.candidates(session, creator_id, now, tags)
     posts = trend_reads.examples(session, [row.id for row in rows], creator_id)
     found, about, why = [], {}, {}
     for row in rows:

@@ -14,10 +14,11 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from huntaze.pipelines.recommend.rank import HALF_LIFE_H as FRESH_H
 from huntaze.pipelines.trends.life import HALF_LIFE_H, TrendState
 
 BEFORE = timedelta(days=1)  # of a series, ahead of the alarm
-CANDIDATES = 10_000  # trends that a set is chosen from
+CANDIDATES = 500  # of each kind that a set is chosen from: the best for anybody, and the best that have a tag in common
 EXAMPLES = 3  # posts of a recommendation
 
 
@@ -29,9 +30,12 @@ class TrendSort(StrEnum):
     VELOCITY = "velocity"
 
 
-_RANK = (
-    f"r.strength * power(0.5, greatest(0, extract(epoch FROM clock_timestamp() - r.peak_at)) / {3600 * HALF_LIFE_H})"
-)
+def _faded(now: str, half_life_h: float) -> str:
+    """SQL of what is left of 1 since a trend's peak. In floats: powers of numerics take a hundred times as long."""
+    return f"power(float8 '0.5', greatest(0, extract(epoch FROM {now} - r.peak_at)::float8 / {3600 * half_life_h}))"
+
+
+_RANK = f"r.strength * {_faded('clock_timestamp()', HALF_LIFE_H)}"
 FRAMES = """
     SELECT f.id FROM topic_frames f JOIN trend_sources s ON s.id = f.source_id
     WHERE s.creator_id IS NULL OR s.creator_id = :creator_id
@@ -61,6 +65,22 @@ _SEARCH = {
     """)  # noqa: S608
     for sort, order in _ORDER.items()
 }
+# Narrowed by figures first: names, posts and words are read of what is left. The tags of a trend are its own and those
+# that are posted with it.
+_CANDIDATES = text(f"""
+    WITH live AS MATERIALIZED (
+        SELECT r.id, r.confidence * r.strength / (r.strength + 1) * {_faded(":now", FRESH_H)} AS worth,
+               k.name = ANY(:tags) OR EXISTS (
+                   SELECT FROM jsonb_array_elements(r.related) AS beside WHERE beside ->> 'name' = ANY(:tags)
+               ) AS alike
+        FROM trends r JOIN topics k ON k.id = r.topic_id
+        WHERE r.state <> 'over' AND {SEEN}
+    )
+    SELECT {COLUMNS} FROM trends r JOIN topics k ON k.id = r.topic_id WHERE r.id IN (
+        (SELECT id FROM live ORDER BY worth DESC, id LIMIT :most)
+        UNION ALL (SELECT id FROM live WHERE alike ORDER BY worth DESC, id LIMIT :most)
+    ) ORDER BY rank DESC, r.id
+""")  # noqa: S608
 _ONE = text(f"SELECT {COLUMNS} FROM trends r JOIN topics k ON k.id = r.topic_id WHERE r.id = :id AND {SEEN}")  # noqa: S608
 _SERIES = text(f"""
     SELECT f.hour, coalesce(sum(h.posts), 0)::int AS posts, coalesce(sum(h.value), 0)::float AS value,
@@ -91,6 +111,15 @@ def search(
     """Rows of trends with topic and rank. Without a `state`: those that are not over."""
     wanted = {"platform": platform, "region": region, "state": state, "limit": limit, "creator_id": creator_id}
     return session.execute(_SEARCH[sort], wanted).all()
+
+
+def candidates(
+    session: Session, creator_id: uuid.UUID, now: datetime, tags: Sequence[str], most: int = CANDIDATES
+) -> Sequence[Row[Any]]:
+    """Of the live trends those with the greatest strength x freshness at `now`: `most` of all, and `most` of those that
+    have one of the canonical `tags`."""
+    wanted = {"creator_id": creator_id, "now": now, "tags": list(tags), "most": most}
+    return session.execute(_CANDIDATES, wanted).all()
 
 
 def get(session: Session, trend_id: uuid.UUID, creator_id: uuid.UUID) -> Row[Any] | None:

@@ -12,7 +12,7 @@ from huntaze.pipelines.ai.calls import Caller
 from huntaze.pipelines.ai.replies import UnusableAnswer
 from huntaze.pipelines.errors import HuntazeError
 from huntaze.pipelines.recommend.idea import IDEAS, Subject, build_request, parse_ideas, template
-from huntaze.pipelines.recommend.interests import learn
+from huntaze.pipelines.recommend.interests import learn, liked_tags
 from huntaze.pipelines.recommend.rank import Pick, Trends, recommend
 from huntaze.tasks.context import JobContext
 from huntaze.tasks.registry import job
@@ -40,9 +40,10 @@ def recommend_trends(ctx: JobContext, args: TrendsRecommend) -> None:
     creator_id = ctx.job.creator_id
     assert creator_id is not None
     with ctx.sessions() as session:
-        candidates, about, why = recommendation_store.candidates(session, creator_id)
         works = recommendation_store.works_of(session, creator_id)
         said = recommendation_store.said_by(session, creator_id)
+        tags = liked_tags(works, said)
+        candidates, about, why = recommendation_store.candidates(session, creator_id, args.slot, tags)
     ctx.progress(0.2, "rank")
     trends = Trends(candidates)
     interests = learn(works, said, args.slot, trends.rarity)

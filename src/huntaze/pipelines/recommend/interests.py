@@ -1,7 +1,7 @@
 """What a creator makes, likes and does not like, out of own work and of what was said to earlier recommendations."""
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from huntaze.pipelines.recommend.words import Rarity, Vector, counted, tags_of, unit, words_of
 
 HALF_LIFE = timedelta(days=60)  # of what a work says: interests drift
+TAGS_MOST = 200  # by which trends are looked for
 _USED = 2.0  # a trend that was taken up says as much as two works
 
 
@@ -41,6 +42,13 @@ class Interests:
     dislikes: tuple[Vector, ...] = ()
     answered: frozenset[uuid.UUID] = frozenset()
     works: tuple[tuple[datetime, frozenset[str], str], ...] = ()  # (made at, tags, its words)
+
+
+def liked_tags(works: Sequence[Work], said: Sequence[Said]) -> list[str]:
+    """Canonical tags of own work and of trends that were used, the most usual first."""
+    counts = Counter(tag for one in works for tag in tags_of(one.tags))
+    counts.update(tag for one in said if one.used for tag in tags_of(one.tags))
+    return [tag for tag, _ in counts.most_common(TAGS_MOST)]
 
 
 def learn(works: Sequence[Work], said: Sequence[Said], now: datetime, rarity: Rarity) -> Interests:
