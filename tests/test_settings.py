@@ -64,9 +64,11 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUNTAZE_AI_API_KEY", "very-secret")
     monkeypatch.setenv("HUNTAZE_DATABASE_URL", "mysql://u:very-secret@h/d")
-    with pytest.raises(SettingsError) as caught:
+    monkeypatch.setenv("HUNTAZE_AI_BASE_URL", "https://u:very-secret@h/v1")
+    with pytest.raises(SettingsError, match="HUNTAZE_AI_BASE_URL: must be an address alone") as caught:
         load()
     assert "very-secret" not in str(caught.value)
+    monkeypatch.setenv("HUNTAZE_AI_BASE_URL", "https://h/v1")
     assert "very-secret" not in repr(load("ai").ai)
 
 

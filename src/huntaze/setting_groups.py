@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from huntaze.pipelines.ai.deployments import plain_address
 from huntaze.pipelines.trends.posts.identity import parse_keys
 from huntaze.pipelines.webhooks.signing import Keyring
 from huntaze.pipelines.webhooks.targets import TargetPolicy
@@ -148,7 +149,7 @@ class AISettings(Group):
     def _some_server(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and "config" in info.data and info.data["config"] is None:
             raise PydanticCustomError("missing", "is not set")
-        return value
+        return value if value is None else plain_address(value)
 
 
 class ApiSettings(Group):

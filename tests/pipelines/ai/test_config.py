@@ -96,6 +96,11 @@ def test_a_key_of_one_s_own_replaces_the_shared_one() -> None:
         (f"{AZURE}[deployments.vision]\nmodel='x'\nthinking_tokens=99999", "leaves no room for an answer"),
         (f"{AZURE}bearer_env = 'B'", "has api_key_env and bearer_env"),
         (f"{AZURE}economise_at = 2.0", "economise_at: "),
+        (
+            f"{AZURE}[deployments.vision]\nmodel='x'\nextra_body={{n=3}}",
+            "deployments.vision.extra_body: must not hold n:",
+        ),
+        (f"{AZURE}[deployments.vision]\nmodel='x'\nextra_body={{max_completion_tokens=9}}", "must not hold max_comp"),
         (f"{AZURE}[cache_s]\nvision = -1", "cache_s.vision: "),
     ],
 )
@@ -109,6 +114,16 @@ def test_a_key_in_the_place_of_its_name_is_not_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config(AZURE.replace("AZURE_KEY", "sk-secret-1234"))
     assert "api_key_env: " in str(caught.value)
+    assert "sk-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:sk-secret-1234@h/v1", "https://h/v1?code=sk-secret-1234", "http://h/#k"]
+)
+def test_an_address_holds_no_secret(address: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(AZURE.replace("https://r.openai.azure.com/openai/v1/", address))
+    assert "base_url: must be an address alone" in str(caught.value)
     assert "sk-secret" not in str(caught.value)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from huntaze.pipelines.ai import captions, suggestions
 from huntaze.pipelines.ai.captions import Seen
+from huntaze.pipelines.ai.chat_format import is_content_filter
 from huntaze.pipelines.ai.fence import RULE
 from huntaze.pipelines.ai.prompts.loading import load
 from huntaze.pipelines.ai.replies import UnusableAnswer, has_link
@@ -117,3 +118,8 @@ def test_captions_are_bounded() -> None:
 )
 def test_links(text: str, link: bool) -> None:
     assert has_link(text) is link
+
+
+def test_an_answer_that_nests_without_end_gives_none() -> None:
+    assert Incoming().feed('{"suggestions": [{"text":' + "[" * 100_000 + "}") == []
+    assert not is_content_filter(b"[" * 60_000)

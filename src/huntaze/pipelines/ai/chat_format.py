@@ -138,7 +138,7 @@ def is_content_filter(raw: bytes) -> bool:
         error = json.loads(raw)["error"]
         inner = error.get("innererror") or {}
         return error.get("code") == "content_filter" or inner.get("code") == "ResponsibleAIPolicyViolation"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
 
 

@@ -18,10 +18,25 @@ Structured = Literal["none", "json_object", "json_schema"]
 WARN_AHEAD: Final = timedelta(days=60)
 
 
-def _http(value: str) -> str:
+# What we say of each call ourselves; and what would make a server write more than was reserved.
+_NOT_EXTRA: Final = ("messages", "model", "max_tokens", "temperature", "response_format", "stream", "stream_options")
+_DEARER: Final = ("n", "best_of", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "tools", "functions")
+
+
+def plain_address(value: str) -> str:
+    """A server's address. Raises ValueError for one that holds a secret, or may: addresses are shown and logged."""
     if not value.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
+    if set("@?#") & set(value):
+        raise ValueError("must be an address alone, without user, password, ? or #: keys go into headers")
     return value.rstrip("/")
+
+
+def _extra(value: dict[str, Any]) -> dict[str, Any]:
+    wrong = [name for name in value if name in _NOT_EXTRA + _DEARER]
+    if wrong:
+        raise ValueError(f"must not hold {', '.join(wrong)}: it is ours to say, or costs more than is reserved")
+    return value
 
 
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -42,7 +57,7 @@ class Deployment(BaseModel):
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$")
     model: str = Field(min_length=1, max_length=200)
-    base_url: Annotated[str, AfterValidator(_http)]
+    base_url: Annotated[str, AfterValidator(plain_address)]
     wire: Wire = "openai"
     api_key_env: Variable | None = None
     bearer_env: Variable | None = None
@@ -55,7 +70,7 @@ class Deployment(BaseModel):
     image_tokens: int | None = Field(None, ge=1)
     opens_thought: bool = False
     structured: Structured = "none"
-    extra_body: dict[str, Any] = {}
+    extra_body: Annotated[dict[str, Any], AfterValidator(_extra)] = {}
     retires_at: date | None = None
     fallback: str | None = None
     requests_per_minute: int | None = Field(None, ge=1)

@@ -104,7 +104,7 @@ class Incoming:
             begin = self._text.find("{", self._at)
             try:
                 item, self._at = self._decoder.raw_decode(self._text, begin) if begin >= 0 else (None, self._at)
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
             one = _suggestion(item) if isinstance(item, dict) else None
             if item is None:
