@@ -1,5 +1,7 @@
 """Facts by the million, made by the database: as they would lie there had they come in over time."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from sqlalchemy import Engine, text
@@ -19,22 +21,25 @@ _USERS = text("""
 # In the order of time, as they come; a creator that is twice as far down the list has half as many (Zipf).
 _FACTS = text("""
     INSERT INTO analytics_facts (creator_id, event_id, bucket, occurred_at, value, person, metric, label)
-    SELECT md5('creator ' || creator)::uuid, gen_random_uuid(),
-           date_bin('15 minutes', at, '1970-01-01 00:00:00+00'), at,
+    SELECT ids[creator], gen_random_uuid(), date_bin('15 minutes', at, '1970-01-01 00:00:00+00'), at,
            CASE WHEN metric IN ('messages.response', 'web.requests') THEN hashint4(n) & 65535 ELSE 0 END,
            hashint8extended(hashint4(n + :salt) & 4095, creator), metric,
            CASE metric WHEN 'content.views' THEN 'content-' || (n % 20) WHEN 'offers.shown' THEN 'offer-' || (n % 3)
                        WHEN 'web.requests' THEN (ARRAY['200', '200', '200', '404'])[1 + n % 4] ELSE '' END
     FROM (
-        SELECT n, start + (finish - start) * (n / cast(:rows AS float8)) AS at,
-               floor(exp(ln(creators) * ((hashint4(n * 31 + :salt) & 1048575) / 1048576.0)))::int - 1 AS creator,
+        SELECT n, start + step * n AS at, ids,
+               floor(exp(steep * (hashint4(n * 31 + :salt) & 1048575)))::int AS creator,
                metrics[1 + (hashint4(n * 17 + :salt) & 65535) % cardinality(metrics)] AS metric
         FROM generate_series(0, :rows - 1) AS n, (
-            SELECT cast(:start AS timestamptz) AS start, cast(:finish AS timestamptz) AS finish,
-                   cast(:creators AS float8) AS creators, cast(:metrics AS text[]) AS metrics
+            SELECT cast(:start AS timestamptz) AS start, cast(:metrics AS text[]) AS metrics,
+                   (cast(:finish AS timestamptz) - cast(:start AS timestamptz)) / cast(:rows AS float8) AS step,
+                   ln(cast(:creators AS float8)) / 1048576 AS steep,
+                   ARRAY(SELECT md5('creator ' || n)::uuid FROM generate_series(0, :creators - 1) AS n) AS ids
         ) AS given
     ) AS drawn
 """)
+_AT_ONCE = 500_000  # facts of a transaction
+_CONNECTIONS = 2  # a core each
 
 
 def make_creators(sessions: Sessions) -> None:
@@ -43,15 +48,29 @@ def make_creators(sessions: Sessions) -> None:
         session.execute(_USERS, {"creators": CREATORS})
 
 
-def make_facts(engine: Engine, rows: int, start: datetime, finish: datetime, salt: int = 0) -> None:
-    """So many facts in the order of time, from `start` to `finish`; a million a transaction."""
+def make_facts(
+    engine: Engine,
+    rows: int,
+    start: datetime,
+    finish: datetime,
+    salt: int = 0,
+    tell: Callable[[int], None] = lambda _: None,
+) -> None:
+    """So many facts in the order of time, from `start` to `finish`. `tell`: how many there are, now and then."""
     sessions = build_sessions(engine)
     with sessions.begin() as session:
         analytics_partitions.ensure(session, months_between(start.date(), finish.date()))
-    step = min(rows, 1_000_000)
-    for done in range(0, rows, step):
-        some = min(step, rows - done)
-        share = [start + (finish - start) * (n / rows) for n in (done, done + some)]
-        given = {"rows": some, "start": share[0], "finish": share[1], "salt": salt + done, "creators": CREATORS}
+
+    def make(first: int) -> int:
+        count = min(_AT_ONCE, rows - first)
+        begin, end = (start + (finish - start) * (n / rows) for n in (first, first + count))
+        given = {"rows": count, "start": begin, "finish": end, "salt": salt + first, "creators": CREATORS}
         with sessions.begin() as session:
             session.execute(_FACTS, {**given, "metrics": list(_METRICS)})
+        return count
+
+    made = 0
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        for count in pool.map(make, range(0, rows, _AT_ONCE)):
+            made += count
+            tell(made)
