@@ -34,7 +34,7 @@ LIMIT = f"coalesce(limit_micro_usd, CASE scope WHEN 'total' THEN {DEFAULT_MONTHL
 def _compiled(sql: str, **types: type[TypeEngine[Any]]) -> str:
     """As the driver takes it. SQLAlchemy's way through a statement, each time anew, costs more than the server's."""
     statement = text(sql).bindparams(*(bindparam(name, type_=given) for name, given in types.items()))
-    return str(statement.compile(dialect=psycopg.dialect()))
+    return str(statement.compile(dialect=psycopg.dialect()))  # type: ignore[no-untyped-call]
 
 
 def _run(connection: Connected, compiled: str, given: dict[str, Any]) -> CursorResult[Any]:
@@ -200,7 +200,7 @@ def settle(connection: Connected, request_id: uuid.UUID, used: Used) -> list[War
 def _settle(connection: Connected, request_id: uuid.UUID, facts: dict[str, Any]) -> list[Warned] | None:
     events = {f"event_{percent}": new_id() for percent in WARN_PERCENT}
     rows = _run(connection, _SETTLE, events | facts | {"request_id": request_id}).all()
-    return [Warned(*row[:4]) for row in rows if row.scope is not None] if rows else None
+    return [Warned(*list(row)[:4]) for row in rows if row.scope is not None] if rows else None
 
 
 _NOTE = _compiled(

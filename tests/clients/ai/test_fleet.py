@@ -8,6 +8,7 @@ import pytest
 
 from huntaze.clients.ai.answers import RedisAnswers
 from huntaze.clients.ai.breaker import RedisBreaker
+from huntaze.clients.ai.build import build_gateway
 from huntaze.clients.ai.gateway import Gateway
 from huntaze.clients.ai.memory_wire import MemoryWire
 from huntaze.clients.ai.shaping import RedisShaper
@@ -16,7 +17,10 @@ from huntaze.clients.ai.twins import MemoryBudget
 from huntaze.models.base import new_id
 from huntaze.pipelines.ai.calls import Caller, ChatRequest
 from huntaze.pipelines.ai.deployments import Deployment, Routes
+from huntaze.pipelines.errors import Transient
+from huntaze.setting_groups import AISettings, RedisSettings
 from tests.clients.ai.conftest import NewShared
+from tests.waiting import until
 
 ASK = ChatRequest("generate", "What shall I answer?", max_tokens=50)
 MODEL = Deployment(
@@ -76,3 +80,16 @@ def test_without_redis_everybody_is_answered(shared: NewShared, dead_url: str, w
         answers = list(pool.map(lambda _: alone.complete(ASK, Caller(None)), range(60)))
     assert len({answer.text for answer in answers}) == 1
     assert 1 <= len(wire.asked) <= 60
+
+
+def test_a_gateway_that_is_closed_leaves_no_thread_and_no_connection(redis_settings: RedisSettings) -> None:
+    before = set(threading.enumerate())
+    settings = AISettings(base_url="http://127.0.0.1:9/v1", model="sandbox-text")
+    made = build_gateway(settings, redis_settings, MemoryBudget())
+    with pytest.raises(Transient, match=r"ai\.unavailable"):
+        made.complete(ASK, Caller(None))
+    assert set(threading.enumerate()) - before, "a lease was held"
+    made.close()
+    until(lambda: not set(threading.enumerate()) - before, "the thread to end")
+    with pytest.raises(RuntimeError, match="closed"):
+        made.complete(ASK, Caller(None, cache_s=0))
