@@ -16,7 +16,7 @@ Note = Callable[[str, float], None]
 T = TypeVar("T")
 
 # So many posts that hours of more than two days are known: before, the detector does not know what is usual.
-SOURCE = {
+SOURCE: dict[str, Any] = {
     "platform": "tiktok",
     "query": "#ootd",
     "region": "DE",
