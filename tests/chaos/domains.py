@@ -1,5 +1,6 @@
 """What the trial does beside its own kinds of jobs: the product's billing, webhooks and AI budget, as they are."""
 
+import asyncio
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -61,7 +62,9 @@ class Domains:
     ) -> "Domains":
         """With the outside world behind them. `jobs`, `asks`: how many jobs there will be, and questions among them."""
         subscriptions = min(_SUBSCRIPTIONS_MOST, max(_SUBSCRIPTIONS_LEAST, jobs // _JOBS_A_SUBSCRIPTION))
-        made = cls(Books(sessions, seed, subscriptions, seconds), Hooks(sessions, outside.url), Purse(sessions, asks))
+        made = cls(
+            Books(sessions, seed, subscriptions, seconds), Hooks(sessions, outside.url), Purse(sessions, asks, seconds)
+        )
         outside.answers["/v1/payment_intents"] = made.books.cashier.reply
         outside.answers[hooks.PATH] = made.hooks.reply
         outside.answers[spending.PATH] = made.purse.vendor.reply
@@ -72,6 +75,10 @@ class Domains:
         self.hooks.prepare(load.creators)
         self.purse.prepare(load.creators)
         self.books.prepare()
+
+    async def run(self) -> None:
+        """While the faults happen."""
+        await asyncio.gather(self.books.run(), self.purse.run())
 
     def hurry(self, session: Session) -> int:
         """Lets time pass; returns how many jobs that made due."""

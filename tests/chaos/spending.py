@@ -5,6 +5,7 @@ A trigger looks at every change of the sums, so that no moment at which a limit 
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,14 @@ from huntaze.models.ai_ledger import LIMIT
 from huntaze.models.database import Sessions
 from huntaze.pipelines.ai.budget import TOTAL, Scope
 from tests.chaos.checks import Violation
+from tests.chaos.load import persist
 from tests.chaos.outside import Reply, Request
 
 PATH = "/v1/chat/completions"
 _INPUT, _OUTPUT = 1, 2  # micro-USD a token
 _TIMEOUT_S = 5.0
-_COST = 150  # of a question, about; its bound is about twice that
+_COST, _BOUND = 150, 320  # of a question, about
+_TOP_UP_S = 4.0
 _PLENTY = 1_000_000_000
 # Of the calls: paid and then silent, refused though paid, and without any end.
 _DUMB, _ILL, _HANGS = 9, 13, 23
@@ -78,29 +81,42 @@ class Vendor:
 
 @dataclass
 class Purse:
-    """`asks`: how many questions there will be. The money is enough for about half of them until `fill`."""
+    """`asks`: how many questions there will be. The money comes in bits, each of which wakes all that wait for it, and
+    is enough for less than half of them until `fill`."""
 
     sessions: Sessions
     asks: int
+    seconds: float
     vendor: Vendor = field(default_factory=Vendor)
     limits: dict[Scope, int] = field(default_factory=dict)
     used_up: int = 0  # calls that were refused before `fill`
 
     def prepare(self, creators: Sequence[uuid.UUID]) -> None:
         """Limits of the whole, of the role and of one creator."""
-        whole = max(self.asks * _COST // 2, 4 * _COST)
+        most = max(self.asks * _COST // 2, 2 * _BOUND)
         self.limits = {
-            TOTAL: whole,
-            Scope("role", "generate"): whole - _COST // 2,
-            Scope("creator", str(creators[0])): max(whole // (2 * len(creators)), 3 * _COST),
+            TOTAL: most,
+            Scope("role", "generate"): most - _COST // 2,
+            Scope("creator", str(creators[0])): max(most // (2 * len(creators)), _BOUND),
         }
-        self._put(self.limits)
+        self._put(self._part(0.0))
+
+    async def run(self) -> None:
+        """Raises the limits bit by bit while the faults happen."""
+        start = time.monotonic()
+        while (past := time.monotonic() - start) < self.seconds:
+            part = self._part(past / self.seconds)
+            await persist(lambda part=part: self._put(part))  # type: ignore[misc]
+            await asyncio.sleep(_TOP_UP_S)
+
+    def _part(self, share: float) -> dict[Scope, int]:
+        return {scope: max(round(most * share), min(most, 2 * _BOUND)) for scope, most in self.limits.items()}
 
     def look(self) -> bool:
-        """Whether it was used up."""
+        """Whether it was used up, and more than by chance."""
         with self.sessions() as session:
             self.used_up = session.execute(_REFUSED).scalar_one()
-        return bool(self.used_up)
+        return self.used_up > self.asks // 4
 
     def fill(self) -> None:
         """As an operator does who sees that jobs wait for money: they go on."""

@@ -84,7 +84,7 @@ class Trial:
         faults = Faults(fleet, stores, LEASE_S, on_fault=self._tell_fault(start))
         names = list(faults.by_name()) if self.faults is None else list(self.faults)
         planned = plan_faults(self.seed, names, self.seconds, self.every_s) if names else []
-        sending = asyncio.gather(load.run(jobs), beside.books.run())
+        sending = asyncio.gather(load.run(jobs), beside.run())
         await self._do_faults(faults, planned, start)
         await sending
         await faults.over()
