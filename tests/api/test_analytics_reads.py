@@ -1,12 +1,16 @@
 """GET /v1/analytics/...: a creator's own figures, kept for a while; the platform's with a scope."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import httpx
 import pytest
 
 from huntaze.api.services import Services
+from huntaze.clients import read_cache
+from huntaze.clients.ai import shared_state
 from huntaze.clients.read_cache import ReadCache
 from huntaze.models.database import Sessions
 from huntaze.models.users import Scope, User
@@ -103,6 +107,29 @@ def test_one_makes_an_answer_and_the_others_get_it(settings: Settings) -> None:
         return b"answer"
 
     assert [cache.answer("once", make) for _ in range(3)] == [b"answer"] * 3
+    assert len(made) == 1
+
+
+def test_a_hundred_who_ask_at_once_are_told_what_one_has_made(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_state, "ANSWER_S", 30.0)  # a busy machine is no Redis that is away
+    monkeypatch.setattr(read_cache, "WAIT_S", 60.0)
+    cache, readers = ReadCache(settings.redis), 100
+    asking, made = threading.Semaphore(0), []
+
+    def make() -> bytes:
+        made.append(1)
+        for _ in range(readers):
+            assert asking.acquire(timeout=30)  # until all of them ask
+        return b"answer"
+
+    def ask(_: int) -> bytes:
+        asking.release()
+        return cache.answer("a hundred", make)
+
+    with ThreadPoolExecutor(readers) as pool:
+        assert set(pool.map(ask, range(readers))) == {b"answer"}
     assert len(made) == 1
 
 
