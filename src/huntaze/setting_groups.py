@@ -286,6 +286,14 @@ class BillingSettings(Group):
         3, ge=1, le=120, description="a subscription due for more periods waits for a person", examples=[3]
     )
 
+    tax_rate: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="name of the tax rate of creators who subscribe for the first time; unset: none",
+        examples=["VAT FR"],
+    )
+
     @field_validator("stripe_api_key")
     @classmethod
     def _stripe_has_a_key(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:

@@ -1,4 +1,4 @@
-"""POST /v1/subscriptions: once a plan, for oneself, without a word on who pays."""
+"""POST /v1/subscriptions: once a plan, for oneself, with a card of one's own and no word on taxes."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +9,14 @@ import httpx
 import pytest
 from sqlalchemy import select, text
 
-from huntaze.models import billing_reads, billing_store
+from huntaze.models import billing_orders, billing_reads, billing_store
 from huntaze.models.base import new_id
 from huntaze.models.billing_plans import Coupon, TaxRate
 from huntaze.models.billing_store import Wanted
 from huntaze.models.billing_subscriptions import Subscription
 from huntaze.models.database import Sessions
 from huntaze.models.users import User
+from huntaze.pipelines.errors import Permanent
 from tests.models.billing_kit import make_plan, run
 
 
@@ -74,7 +75,14 @@ def test_others_are_not_concerned(api: httpx.Client, other: httpx.Client, sessio
         ({"time_zone": "../../etc/passwd"}, 422, "billing.unknown_zone", "time_zone"),
         ({"quantity": 0}, 422, "request.invalid", "quantity"),
         ({"customer": "cus_of_another"}, 422, "request.invalid", "customer"),
-        ({"method": "pm_of_another"}, 422, "request.invalid", "method"),
+        ({"payment_method": {"token": "pm_1"}}, 422, "request.invalid", "payment_method.customer"),
+        (
+            {"payment_method": {"customer": "cus_1", "token": "4242 4242"}},
+            422,
+            "request.invalid",
+            "payment_method.token",
+        ),
+        ({"tax_rate": "none"}, 422, "request.invalid", "tax_rate"),
         ({"trial_days": 700}, 422, "request.invalid", "trial_days"),
         ({"creator_id": str(uuid.uuid4())}, 422, "request.invalid", "creator_id"),
     ],
@@ -105,6 +113,50 @@ def test_tax_and_payment_are_as_before(api: httpx.Client, sessions: Sessions, cr
     ask(api)
     _, made = rows(sessions)
     assert {name: getattr(made, name) for name in told} == told
+
+
+CARD = {"customer": "cus_1", "token": "pm_1"}
+
+
+def test_a_card_is_named_with_its_customer(api: httpx.Client, sessions: Sessions) -> None:
+    made = ask(api, payment_method=CARD)
+    assert ask(api, 200, payment_method=CARD) == ask(api, 200) == made
+    assert ask(api, 409, payment_method={**CARD, "token": "pm_2"})["code"] == "subscription.exists"
+    ask(api, plan="dollar")
+    assert {(row.customer, row.method) for row in rows(sessions)} == {("cus_1", "pm_1")}
+
+
+def test_nobody_names_the_customer_of_another(api: httpx.Client, other: httpx.Client, sessions: Sessions) -> None:
+    ask(api, payment_method=CARD)
+    refused = ask(other, 422, payment_method={**CARD, "token": "pm_of_mine"})
+    assert (refused["code"], refused["errors"][0]["field"]) == ("payment.other_customer", "payment_method.customer")
+    assert len(rows(sessions)) == 1
+    ask(other, payment_method={"customer": "cus_2", "token": "pm_2"})
+
+
+def test_of_two_who_name_a_customer_at_once_one_has_them(
+    api: httpx.Client, other: httpx.Client, sessions: Sessions
+) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(
+            pool.map(
+                lambda who: who.post("/v1/subscriptions", json={"plan": "pro", "payment_method": CARD}), (api, other)
+            )
+        )
+    assert sorted(one.status_code for one in answers) == [201, 422]
+    assert len(rows(sessions)) == 1
+
+
+def test_the_first_subscription_has_the_usual_tax(sessions: Sessions, creator: User) -> None:
+    order = billing_orders.Order("pro", first_tax_rate="VAT FR")
+    with pytest.raises(Permanent, match=r"subscription\.no_tax_rate"), sessions.begin() as session:
+        billing_orders.place(session, creator.id, order, billing_reads.db_now(session))
+    with sessions.begin() as session:
+        rate = TaxRate(id=new_id(), name="VAT FR", percent=Decimal(20))
+        session.add(rate)
+        session.flush()
+        made, _ = billing_orders.place(session, creator.id, order, billing_reads.db_now(session))
+        assert made.tax_rate_id == rate.id
 
 
 def test_who_owes_has_nothing_more(api: httpx.Client, sessions: Sessions) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.orm import Session
 
-from huntaze.cli.here import ledger
+from huntaze.cli.here import ledger, settings_here
 from huntaze.cli.output import Failed, print_json, print_line, print_table
 from huntaze.models import billing_domain, billing_orders, billing_reads, plan_catalog, plan_store, user_store
 from huntaze.models.billing_orders import BadOrder, Order
@@ -127,8 +127,10 @@ def subscribe(
     """Subscribe a creator to a plan; the next run bills it. A repeat finds what is there."""
     if method is not None and customer is None:
         raise Failed("--method is a card of a customer: name --customer too.", 2)
-    terms = billing_orders.Terms(anchor_day, trial_days, tax_rate, customer, method)
-    order = Order(plan, quantity, zone, coupon, terms)
+    terms = billing_orders.Terms(anchor_day, trial_days, tax_rate)
+    card = None if customer is None else billing_orders.Card(customer, method)
+    usual = settings_here("billing").billing.tax_rate
+    order = Order(plan, quantity, zone, coupon, card, terms, first_tax_rate=usual)
     with ledger("billing") as sessions, sessions.begin() as session:
         creator_id = _creator(session, creator)
         try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from huntaze.models import billing_domain, billing_store, plan_catalog, plan_store
@@ -27,19 +27,28 @@ class Terms:
     anchor_day: int | None = None
     trial_days: int | None = None
     tax_rate: str | None = None
-    customer: str | None = None
-    method: str | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """Who pays with what, by the gateway's own names. Without a method, invoices stay open until they are paid."""
+
+    customer: str
+    method: str | None
 
 
 @dataclass(frozen=True)
 class Order:
-    """A plan by its code. `time_zone`: None for the creator's own. `terms`: None where the creator asks."""
+    """A plan by its code. `time_zone`: None for the creator's own. `card`: None for that of the last subscription.
+    `terms`: None where the creator asks. `first_tax_rate`: of who never had one; None: no tax."""
 
     plan: str
     quantity: int = 1
     time_zone: str | None = None
     coupon: str | None = None
+    card: Card | None = None
     terms: Terms | None = None
+    first_tax_rate: str | None = None
 
 
 class BadOrder(Permanent):
@@ -58,8 +67,8 @@ def place(session: Session, creator_id: uuid.UUID, order: Order, at: datetime) -
     answer to a repeat. One plan is subscribed to once at a time; more of it is a quantity.
 
     The creator's row is locked: of two requests at once the second finds what the first made. A trial and a coupon are
-    had once; tax rate, customer and card are those of the creator's last subscription, never named by the creator.
-    Raises BadOrder, Permanent: `subscription.exists`, `subscription.owes`.
+    had once. The tax rate is that of the creator's last subscription, or the fleet's, never named by the creator.
+    Raises BadOrder, Permanent: `subscription.exists`, `.owes`, `.no_tax_rate`.
     """
     creator = session.get_one(User, creator_id, with_for_update={"key_share": True})
     query = select(Subscription, Plan).join(Plan, Plan.id == Subscription.plan_id)
@@ -71,8 +80,10 @@ def place(session: Session, creator_id: uuid.UUID, order: Order, at: datetime) -
         if of.code == plan.code and row.status != SubscriptionStatus.CANCELLED:
             return _same(row, order, zone, coupon), False
     if order.terms is None:
+        _check_customer(session, creator_id, order.card)
         _welcome(session, creator_id, coupon, [row for row, _ in before])
     days = _trial_days(order, plan, [of.code for _, of in before])
+    card = order.card or next((Card(row.customer, row.method) for row, _ in before if row.customer is not None), None)
     wanted = Wanted(
         creator_id,
         plan.id,
@@ -83,8 +94,8 @@ def place(session: Session, creator_id: uuid.UUID, order: Order, at: datetime) -
         coupon_id=None if coupon is None else coupon.id,
         coupon_periods=None if coupon is None else coupon.periods,
         tax_rate_id=_tax_rate(session, order, before),
-        customer=_told(order, before, "customer"),
-        method=_told(order, before, "method"),
+        customer=None if card is None else card.customer,
+        method=None if card is None else card.method,
     )
     return billing_store.subscribe(session, wanted, at), True
 
@@ -122,8 +133,9 @@ def _coupon(session: Session, order: Order, plan: Plan) -> Coupon | None:
 
 
 def _same(row: Subscription, order: Order, zone: str, coupon: Coupon | None) -> Subscription:
-    asked = (order.quantity, zone if order.time_zone else row.time_zone, coupon.id if coupon else row.coupon_id)
-    if asked != (row.quantity, row.time_zone, row.coupon_id):
+    card = order.card or Card(row.customer or "", row.method)
+    asked = (order.quantity, zone if order.time_zone else row.time_zone, coupon.id if coupon else row.coupon_id, card)
+    if asked != (row.quantity, row.time_zone, row.coupon_id, Card(row.customer or "", row.method)):
         message = "There is a subscription to this plan with other terms; change that one, or cancel it first."
         raise Permanent("subscription.exists", message)
     return row
@@ -142,6 +154,19 @@ def _welcome(session: Session, creator_id: uuid.UUID, coupon: Coupon | None, bef
         raise Permanent("subscription.owes", "An invoice was not paid in spite of reminders; pay it first.")
 
 
+def _check_customer(session: Session, creator_id: uuid.UUID, card: Card | None) -> None:
+    """Whoever named a customer first has them: nobody lets another pay. Two who name one at once take turns."""
+    if card is None:
+        return
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(card.customer, 0))))
+    others = select(Subscription.id).where(
+        Subscription.customer == card.customer, Subscription.creator_id != creator_id
+    )
+    if session.execute(select(exists(others))).scalar_one():
+        message = "This customer belongs to another creator; name one of your own."
+        raise BadOrder("payment.other_customer", "payment_method.customer", message)
+
+
 def _trial_days(order: Order, plan: Plan, had: Sequence[str]) -> int:
     if order.terms is not None and order.terms.trial_days is not None:
         return order.terms.trial_days
@@ -158,17 +183,22 @@ def _anchor(order: Order, plan: Plan, zone: str, first: datetime) -> datetime | 
 
 
 def _tax_rate(session: Session, order: Order, before: Sequence[tuple[Subscription, Plan]]) -> uuid.UUID | None:
-    if order.terms is None or order.terms.tax_rate is None:
-        return next((row.tax_rate_id for row, _ in before if row.tax_rate_id is not None), None)
-    rate: TaxRate | None = plan_catalog.newest_rate(session, order.terms.tax_rate)
+    """The rate that an operator names, or that of the last subscription, or else the fleet's: nobody is billed without
+    the tax that was meant."""
+    if order.terms is not None and order.terms.tax_rate is not None:
+        return _rate(session, order.terms.tax_rate)
+    had = next((row.tax_rate_id for row, _ in before if row.tax_rate_id is not None), None)
+    if had is not None or order.first_tax_rate is None or before:
+        return had
+    try:
+        return _rate(session, order.first_tax_rate)
+    except BadOrder:
+        message = "The tax rate of new subscriptions is not loaded; an operator has to see to HUNTAZE_BILLING_TAX_RATE."
+        raise Permanent("subscription.no_tax_rate", message) from None
+
+
+def _rate(session: Session, name: str) -> uuid.UUID:
+    rate: TaxRate | None = plan_catalog.newest_rate(session, name)
     if rate is None:
         raise BadOrder("tax_rate.not_found", "tax_rate", "There is no tax rate with this name.")
     return rate.id
-
-
-def _told(order: Order, before: Sequence[tuple[Subscription, Plan]], name: str) -> str | None:
-    """Customer and card go together: those that were named, or those of the last subscription that has a customer."""
-    if order.terms is not None and order.terms.customer is not None:
-        told: str | None = getattr(order.terms, name)
-        return told
-    return next((getattr(row, name) for row, _ in before if row.customer is not None), None)

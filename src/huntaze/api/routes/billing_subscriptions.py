@@ -21,7 +21,7 @@ from huntaze.api.schemas.billing_subscriptions import (
 )
 from huntaze.api.services import Services, ServicesOf
 from huntaze.models import billing_orders, billing_reads, billing_store, plan_store
-from huntaze.models.billing_orders import BadOrder, Order
+from huntaze.models.billing_orders import BadOrder, Card, Order
 from huntaze.models.billing_subscriptions import Subscription
 from huntaze.pipelines.errors import Permanent
 
@@ -46,9 +46,12 @@ _ACTIONS = problems(404, 409, s404=_NONE, s409=_NOT_ACTIVE)
 )
 def subscribe(body: SubscribeRequest, services: ServicesOf, caller: Writer, response: Response) -> SubscriptionView:
     """From now on, or after the plan's trial, which is had once; the first invoice is made within the hour. A repeat
-    gets the same subscription, with 200. Tax and payment are as with the subscription before it; where there was none,
-    invoices stay open until they are paid. 409: `subscription.exists`, `subscription.owes`."""
-    order = Order(body.plan, body.quantity, body.time_zone, body.coupon)
+    gets the same subscription, with 200. Without a `payment_method` it is that of the subscription before; where there
+    was none, invoices stay open until they are paid. The tax is that of the subscription before, or the usual one: what
+    is owed is not the request's to say. 409: `subscription.exists`, `.owes`, `.no_tax_rate`."""
+    card = None if body.payment_method is None else Card(body.payment_method.customer, body.payment_method.token)
+    usual = services.settings.billing.tax_rate
+    order = Order(body.plan, body.quantity, body.time_zone, body.coupon, card, first_tax_rate=usual)
     with services.sessions.begin() as session:
         try:
             row, made = billing_orders.place(session, caller.creator_id, order, billing_reads.db_now(session))

@@ -75,14 +75,31 @@ class SubscriptionPage(BaseModel):
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
-class SubscribeRequest(Body):
-    """A plan, and how many of it. Who pays, and which tax is due, is not the request's to say."""
+GatewayName = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")]
+_METHOD = {"customer": "cus_Qx2T6vYp0ZkFdE", "token": "pm_1Pxyz2eZvKYlo2C"}
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"plan": "pro", "quantity": 3, "coupon": "WELCOME"}]})
+
+class PaymentMethodRequest(Body):
+    """A card or account by the gateway's names of it; a number of a card has no place here. It is charged for each
+    invoice from now on, so it has to be saved for that with the gateway (Stripe: a SetupIntent, `off_session`)."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_METHOD]})
+
+    customer: GatewayName = Field(description="whose it is; one that another creator has is refused")
+    token: GatewayName = Field(description="of the card or account (Stripe: pm_...)")
+
+
+class SubscribeRequest(Body):
+    """A plan, and how many of it. Which tax is due is not the request's to say: who owes it does not choose it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"plan": "pro", "quantity": 3, "coupon": "WELCOME", "payment_method": _METHOD}]}
+    )
 
     plan: Code = Field(description="a plan's code; its newest version is meant")
     quantity: int = Field(1, ge=1, le=1_000_000)
     coupon: Code | None = Field(None, description="each can be used once")
+    payment_method: PaymentMethodRequest | None = Field(None, description="default: that of the last subscription")
     time_zone: str | None = Field(
         None,
         min_length=1,
