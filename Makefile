@@ -41,7 +41,8 @@ bench: $(READY)
 	@$(BIN)/uv sync --quiet --compile-bytecode --locked --extra local --group bench --inexact --python $(BIN)/python
 	@$(BIN)/python -m benchmarks $(if $(FULL),--full) $(if $(JSON),--json)
 
-# JOBS=10000 SEED=7 MINUTES=10: a fleet of its own, killed, frozen and cut off while it works; JSON=1: one line.
+# JOBS=10000 SEED=7 MINUTES=10: a fleet of its own, killed, frozen and cut off while it works, bills, tells webhooks
+# and asks models; JSON=1: one line.
 # SEEDS="1 2 3": one after the other.
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS)$(SEED),--seed $(SEEDS) $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JSON),--json)

@@ -62,7 +62,7 @@ class StoresUnderTest:
             await self.supervisor.start(await asyncio.to_thread(self.stores.postgres.service, self.logs))
 
     def flush(self) -> None:
-        with redis.Redis.from_url(self.stores.redis_url) as connection:
+        with redis.Redis.from_url(self.stores.redis_url, socket_timeout=5) as connection:
             connection.flushall()
 
 

@@ -36,7 +36,8 @@ LEASE_S = 2.5
 _READY_S = 120.0
 _STILL_S = 90.0  # no job ended for so long, and no fault to blame: the rest is stuck
 _ROUNDS = 20  # of letting minutes pass: nobody has to be waited for so often
-_LONGEST_S = 3600.0  # a whole trial beyond three times its time: something hangs, perhaps the trial
+# Beyond so much more than three times its time and this for each job something hangs, perhaps the trial itself.
+_LONGEST_S, _LONGEST_JOB_S = 600.0, 0.3
 
 
 @dataclass
@@ -60,11 +61,11 @@ class Trial:
             keeper = asyncio.create_task(fleet.keep())
             try:
                 await self._until_ready(stores, fleet)
-                async with asyncio.timeout(3 * self.seconds + _LONGEST_S):
+                async with asyncio.timeout(_LONGEST_S + 3 * self.seconds + _LONGEST_JOB_S * self.jobs):
                     return await self._trial(stores, fleet, outside)
             except TimeoutError:
                 await fleet.tell("the trial does not end")
-                self.say("\n".join(fleet.hung))
+                flushed("\n".join(fleet.hung))
                 raise
             finally:
                 keeper.cancel()
