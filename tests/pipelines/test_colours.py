@@ -1,8 +1,10 @@
 """Known colours, written into frames by the standards' own formulas, come out as those colours."""
 
 import io
+import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from huntaze.pipelines.video import tonemap
 from huntaze.pipelines.video.colours import reduce
 from huntaze.pipelines.video.extract import extract
+from huntaze.pipelines.video.light import PEAK_LEAST, PEAK_MOST, peak_of
 from huntaze.pipelines.video.scale import Orientation, Scaler
 from huntaze.pipelines.video.tonemap import HLG, PQ, eetf, gamut_matrix, pq_decode, pq_encode, to_srgb
 
@@ -228,3 +231,63 @@ def test_real_hdr_is_not_washed_out(name: str) -> None:
         ours = np.asarray(poster).astype(int)
     assert np.ptp(ours, axis=2).mean() > 1.1 * np.ptp(plain, axis=2).mean()
     assert np.percentile(ours, 2) <= np.percentile(plain, 2)
+
+
+def hdr_film(light: str) -> bytes:
+    """Three frames in PQ, 600 cd/m2 beside black, that tell `light` (x265's words) of themselves."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as film:
+        params = f"log-level=none:hdr10=1:repeat-headers=1:{light}"
+        stream = film.add_stream("libx265", rate=25, options={"preset": "ultrafast", "x265-params": params})
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p10le"
+        for name, value in (("colorspace", 9), ("color_primaries", 9), ("color_trc", PQ), ("color_range", 1)):
+            setattr(stream.codec_context, name, value)
+        for number in range(3):
+            frame = flat("yuv420p10le", (64, 512, 512), (128, 96), colorspace=9, color_range=1)
+            lit = np.full((96, frame.planes[0].line_size // 2), 64, np.uint16)
+            lit[:, :64] = coded((float(pq_encode(np.float64(600.0))),) * 3, 2020, False, 10)[0]
+            frame.planes[0].update(lit.tobytes())
+            frame.pts, frame.color_trc, frame.color_primaries = number, PQ, 9
+            film.mux(stream.encode(frame))
+        film.mux(stream.encode())
+    return out.getvalue()
+
+
+def display(nits: float) -> str:
+    return f"master-display=G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L({round(nits * 10_000)},50)"
+
+
+@pytest.mark.parametrize(
+    ("light", "peak"),
+    [
+        ("", 1000.0),
+        (display(4000), 4000.0),
+        ("max-cll=600,100", 600.0),
+        (f"{display(4000)}:max-cll=600,100", 600.0),
+        (f"{display(1000)}:max-cll=9000,100", 1000.0),  # no display shows more than it can
+        (f"{display(1000)}:max-cll=0,0", 1000.0),  # not known
+        (display(10_000), 4000.0),
+        (display(100), 400.0),
+    ],
+)
+def test_the_brightest_light_is_the_files_within_bounds(light: str, peak: float) -> None:
+    data = hdr_film(light)
+    with av.open(io.BytesIO(data)) as film:
+        assert peak_of(next(film.decode(video=0))) == peak
+    seen = extract(io.BytesIO(data), size_bytes=len(data), cells=1)
+    expected = srgb(min(float(eetf(np.float64(600.0), peak)) / 203, 1.0))
+    with PIL.Image.open(io.BytesIO(seen.poster_jpeg)) as poster:
+        assert np.abs(np.asarray(poster)[48, 32].astype(int) - expected).max() <= 4
+    for toned in (seen.grid.image[200, 100], seen.pictures.strip[0].image[90, 60]):
+        assert np.abs(toned.astype(int) - expected).max() <= 4
+
+
+@given(light=st.tuples(*[st.integers(-(2**31), 2**31 - 1)] * 4), cll=st.integers(0, 2**32 - 1))
+def test_whatever_a_file_says_of_its_light_is_within_bounds(light: tuple[int, int, int, int], cll: int) -> None:
+    class Frame:
+        side_data: ClassVar = {
+            "MASTERING_DISPLAY_METADATA": struct.pack("=16i", *[1] * 16) + struct.pack("=4i2i", *light, 1, 1),
+            "CONTENT_LIGHT_LEVEL": struct.pack("=2I", cll, 0),
+        }
+
+    assert PEAK_LEAST <= peak_of(Frame()) <= PEAK_MOST  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 import io
 import re
+from itertools import pairwise
 
 import numpy as np
 import PIL.Image
@@ -23,7 +24,7 @@ from huntaze.pipelines.video.kept import Keyframe, spread
 from huntaze.pipelines.video.keyframes import wanted_times
 from huntaze.pipelines.video.poster import poster_jpeg, poster_webp, quality
 from huntaze.pipelines.video.preview import PREVIEW_BOX, preview_webp
-from huntaze.pipelines.video.storyboard import storyboard
+from huntaze.pipelines.video.storyboard import cues, storyboard
 
 ascending = st.lists(st.floats(0, 30_000, allow_nan=False), min_size=1, max_size=40, unique=True).map(sorted)
 
@@ -158,25 +159,74 @@ def test_an_even_choice_among_even_times() -> None:
     assert spread([float(number) for number in range(90)], 9) == [5, 15, 25, 35, 44, 54, 64, 74, 84]
 
 
-@settings(deadline=None, max_examples=30)
-@given(count=st.integers(1, 16), width=st.integers(1, 444), height=st.integers(1, 412), tail=st.floats(0, 60))
-def test_every_cue_of_the_storyboard_cuts_a_tile_out_of_the_sprite(
-    count: int, width: int, height: int, tail: float
+moments = st.lists(st.integers(0, 4 * 3_600_000), min_size=1, max_size=64, unique=True).map(
+    lambda stamps: [stamp / 1000 for stamp in sorted(stamps)]
+)
+
+
+@given(times=moments, duration_s=st.none() | st.floats(0, 6 * 3600))
+def test_cues_cover_the_video_at_an_interval_and_show_the_picture_at_or_before(
+    times: list[float], duration_s: float | None
 ) -> None:
-    made = storyboard(frames(count, width, height), duration_s=2.5 * (count - 1) + tail, sprite_url="strip.jpg")
+    made = cues(times, duration_s)
+    assert made[0].start_ms == 0
+    assert all(one.end_ms == other.start_ms for one, other in pairwise(made)), "neither holes nor overlaps"
+    end = made[-1].end_ms
+    assert end > made[-1].start_ms
+    assert end == pytest.approx(
+        1000 * (times[-1] + 1 if duration_s is None else max(duration_s, times[-1] + 0.04)), abs=1
+    )
+    interval = next(
+        step
+        for step in (100, 200, 500, 1000, 2000, 5000, 10000, 20000, 30000, 60000, 120000, 300000)
+        if step * (50 if end < 900_000 else 100) >= end
+    )
+    for moment in range(0, end, interval):
+        shown = next(cue.at for cue in made if cue.start_ms <= moment < cue.end_ms)
+        before = [at for at, time_s in enumerate(times) if round(1000 * time_s) <= moment]
+        assert shown == (before[-1] if before else 0)
+    assert {cue.start_ms % interval for cue in made} == {0}
+    assert [cue.at for cue in made] == sorted({cue.at for cue in made}), "each picture once"
+
+
+@pytest.mark.parametrize(("duration_s", "count"), [(4.0, 40), (90.0, 45), (899.0, 45), (900.0, 90), (21_600.0, 72)])
+def test_there_are_about_fifty_moments_and_a_hundred_in_what_is_long(duration_s: float, count: int) -> None:
+    assert len(cues([0.98 * duration_s * at / 5000 for at in range(5000)], duration_s)) == count
+
+
+@settings(deadline=None, max_examples=20)
+@given(times=moments.filter(lambda times: len(times) <= 20), width=st.integers(1, 444), height=st.integers(1, 412))
+def test_every_cue_of_the_storyboard_cuts_its_own_tile_out_of_the_sprite(
+    times: list[float], width: int, height: int
+) -> None:
+    pictures = tuple(
+        Keyframe(time_s, np.full((height, width, 3), 10 * at, np.uint8), at) for at, time_s in enumerate(times)
+    )
+    made, shown = storyboard(pictures, duration_s=None, sprite_url="strip.jpg"), cues(times, None)
     with PIL.Image.open(io.BytesIO(made.jpeg)) as sprite:
-        sheet = sprite.size
-    cues = re.findall(r"(\S+) --> (\S+)\nstrip\.jpg#xywh=(\d+),(\d+),(\d+),(\d+)\n", made.vtt)
+        sheet = np.asarray(sprite.convert("L")).astype(int)
+    found = re.findall(r"(\S+) --> (\S+)\nstrip\.jpg#xywh=(\d+),(\d+),(\d+),(\d+)\n", made.vtt)
     assert made.vtt.startswith("WEBVTT\n\n")
-    assert len(cues) == count
-    assert cues[0][0] == "00:00:00.000"
-    for (start, end, x, y, w, h), following in zip(cues, [*cues[1:], None], strict=True):
-        assert start < end
-        assert following is None or end == following[0]
-        assert (int(w), int(h)) == made.tile
-        assert int(x) + int(w) <= sheet[0]
-        assert int(y) + int(h) <= sheet[1]
-    assert len({cue[2:4] for cue in cues}) == count
+    assert [(milliseconds(start), milliseconds(end)) for start, end, *_ in found] == [
+        (cue.start_ms, cue.end_ms) for cue in shown
+    ]
+    assert max(made.tile) == 256
+    for cue, place in zip(shown, found, strict=True):
+        x, y, w, h = (int(each) for each in place[2:])
+        assert (w, h) == made.tile
+        tile = sheet[y : y + h, x : x + w]
+        assert tile.shape == (h, w)
+        assert abs(np.median(tile) - 10 * cue.at) <= 5
+
+
+def milliseconds(stamp: str) -> int:
+    hours, minutes, seconds = stamp.split(":")
+    return 3_600_000 * int(hours) + 60_000 * int(minutes) + int(seconds.replace(".", ""))
+
+
+def test_a_storyboard_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        storyboard((), duration_s=1.0, sprite_url="strip.jpg")
 
 
 def test_a_poster_is_neither_black_nor_white_nor_flat() -> None:

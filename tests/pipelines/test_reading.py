@@ -2,11 +2,14 @@
 
 import gc
 import io
+import re
 import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 from av.video.frame import VideoFrame
 
@@ -70,6 +73,20 @@ def test_a_large_film_is_read_by_a_few_percent() -> None:
     assert seen.reading.bytes - head < 0.06 * len(data)  # 3.8 % are the nine least of its I-frames
     assert 9 <= seen.reading.looked_at <= 14
     assert seen.reading.requests <= 1 + seen.reading.looked_at
+
+
+def test_the_storyboard_shows_all_that_was_looked_at_for_the_cells() -> None:
+    """Each has a tile at its own time, at most an interval late; the bars tell which frame it is."""
+    seen = look(films.film(100), TACTICS, cells=4)
+    found = re.findall(r"00:00:(\S+) --> \S+\n\S+#xywh=(\d+),(\d+),(\d+),(\d+)", seen.storyboard.vtt)
+    assert len(found) == seen.reading.looked_at == 9 > len(seen.times_s) == 4
+    with PIL.Image.open(io.BytesIO(seen.storyboard.jpeg)) as sprite:
+        for start, x, y, w, h in found:
+            left, top, width, height = int(x), int(y), int(w), int(h)
+            tile = np.asarray(sprite.crop((left, top, left + width, top + height)).convert("L"))
+            bits = [part[8:-8].mean() > 128 for part in np.array_split(tile[height // 2], films.BITS)]
+            shown = sum(int(bit) << (films.BITS - 1 - at) for at, bit in enumerate(bits))
+            assert 0 <= float(start) - shown / films.FPS < 0.1
 
 
 def test_the_length_decides_where_nobody_does() -> None:

@@ -16,12 +16,13 @@ from huntaze.pipelines.ai.calls import Caller, ChatReply, ChatRequest
 from huntaze.pipelines.errors import Transient
 from huntaze.pipelines.video import errors
 from huntaze.pipelines.video.errors import media_error
-from huntaze.pipelines.video.extract import EXTRACTOR_VERSION, Extraction, extract
+from huntaze.pipelines.video.extract import Extraction, extract
 from huntaze.pipelines.video.grid import Cell, canvas_tokens, layout
 from huntaze.pipelines.video.probe import MediaFacts
 from huntaze.pipelines.video.prompt import answer_tokens, build_prompt, prompt_tokens, repair_prompt, request_key
 from huntaze.pipelines.video.reader import RangeReader
 from huntaze.pipelines.video.report import PROMPT_VERSION, BadAnswer, Report, parse_report
+from huntaze.pipelines.video.version import extractor_version
 from huntaze.tasks.context import JobContext
 from huntaze.tasks.registry import job
 
@@ -61,7 +62,7 @@ def _seen_before(ctx: JobContext, task: ContentTask, seen: ObjectInfo, cells: in
 
 def _extract_key(seen: ObjectInfo, cells: int | None) -> str:
     """The same for the same bytes, looked at in the same way."""
-    return hashlib.sha256(f"{EXTRACTOR_VERSION} {seen.size} {seen.etag} {cells}".encode()).hexdigest()
+    return hashlib.sha256(f"{extractor_version()} {seen.size} {seen.etag} {cells}".encode()).hexdigest()
 
 
 def _extracted(ctx: JobContext, task: ContentTask, seen: ObjectInfo, cells: int | None) -> Extracted:

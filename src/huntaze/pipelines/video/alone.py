@@ -54,6 +54,7 @@ class Alone:
         self, opened: Opened, budget: Budget, own: Callable[[Packet[VideoStream]], VideoFrame | None], limits: Limits
     ) -> None:
         context = opened.stream.codec_context
+        self._peak = opened.peak
         pixels = context.width * context.height
         self._budget = budget
         self._own = own
@@ -113,7 +114,7 @@ class Alone:
 
     def _thumbs(self) -> Thumbs:
         if not hasattr(self._mine, "thumbs"):
-            self._mine.thumbs = Thumbs()
+            self._mine.thumbs = Thumbs(self._peak)
         return cast(Thumbs, self._mine.thumbs)
 
     def _context(self) -> VideoCodecContext:

@@ -27,8 +27,16 @@ def is_hdr(transfer: int) -> bool:
     return transfer in tonemap.HDR_TRANSFERS
 
 
-def reduce(reformatter: VideoReformatter, frame: VideoFrame, width: int, height: int, *, fine: bool = False) -> Image:
-    """uint8 (height, width, 3), sRGB, as stored: not turned. Raises av.FFmpegError.
+def reduce(
+    reformatter: VideoReformatter,
+    frame: VideoFrame,
+    width: int,
+    height: int,
+    *,
+    fine: bool = False,
+    peak: float = tonemap.PEAK,
+) -> Image:
+    """uint8 (height, width, 3), sRGB, as stored: not turned. peak: cd/m2, for PQ. Raises av.FFmpegError.
 
     Scaled first, so that what is done in numpy is done to few pixels. fine: with a chroma sample for every pixel, as
     swscale is off by up to 5 of 255 without. Both are chosen around a fault of swscale, which averages rightly only
@@ -51,7 +59,7 @@ def reduce(reformatter: VideoReformatter, frame: VideoFrame, width: int, height:
         threads=1,
     ).to_ndarray()
     if deep:
-        return tonemap.to_srgb(scaled.astype(np.uint16, copy=False), frame.color_trc, frame.color_primaries)
+        return tonemap.to_srgb(scaled.astype(np.uint16, copy=False), frame.color_trc, frame.color_primaries, peak)
     pixels = np.asarray(scaled, dtype=np.uint8)
     return _on_paper(pixels) if alpha else pixels
 

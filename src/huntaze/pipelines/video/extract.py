@@ -17,7 +17,6 @@ from huntaze.pipelines.video.reader import RangeReader
 from huntaze.pipelines.video.source import Budget, Readable, Source
 from huntaze.pipelines.video.storyboard import SPRITE_URL, Storyboard, storyboard
 
-EXTRACTOR_VERSION = 1  # goes up when other pictures come out of the same file: an older look is not reused then
 POSTER_WIDTH = 1280
 _DEFAULT_LIMITS = Limits()
 
@@ -138,7 +137,7 @@ def extract(
     progress(0.92, "grid")
     with ThreadPoolExecutor(1, "pictures") as beside:
         poster = beside.submit(poster_jpeg, found.poster.image)
-        strip = beside.submit(storyboard, found.keyframes, duration_s=facts.duration_s, sprite_url=sprite_url)
+        strip = beside.submit(storyboard, found.strip, duration_s=facts.duration_s, sprite_url=sprite_url)
         grid = compose(found.keyframes)
         watch.lap("grid")
         progress(0.95, "encode")

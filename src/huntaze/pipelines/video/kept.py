@@ -20,6 +20,7 @@ from huntaze.pipelines.video.probe import Opened
 from huntaze.pipelines.video.scale import Scaler
 from huntaze.pipelines.video.thumbs import Thumbs
 
+TILE_BOX = (256, 256)  # width, height of a storyboard's tile at most: Mux's width; Jellyfin's are 320
 _ROOM = 64 * 1024 * 1024  # of decoded frames that wait to be chosen; those beyond are scaled at once
 
 
@@ -66,9 +67,11 @@ class Kept:
     def __init__(self, opened: Opened, box: tuple[int, int], poster_width: int) -> None:
         self.damaged = False
         self._opened = opened
-        self._cells = Scaler(box, opened.orientation, opened.aspect, enlarge=True)
-        self._large = Scaler((poster_width, poster_width), opened.orientation, opened.aspect, enlarge=False)
-        self._thumbs = Thumbs()
+        self._cells = Scaler(box, opened.orientation, opened.aspect, opened.peak, enlarge=True)
+        poster = poster_width, poster_width
+        self._large = Scaler(poster, opened.orientation, opened.aspect, opened.peak, enlarge=False)
+        self._tiles = Scaler(TILE_BOX, opened.orientation, opened.aspect, opened.peak, enlarge=True)
+        self._thumbs = Thumbs(opened.peak)
         self._looks: dict[int, Look] = {}
         self._room = _ROOM
         self._judged: Judged | None = None
@@ -151,11 +154,15 @@ class Kept:
         worth = judged.quality + judged.good
         large = [at for at, look in enumerate(looks) if look.frame is not None or look.packet is not None] or chosen
         best = looks[max(large, key=lambda at: float(worth[at]))]
-        with ThreadPoolExecutor(1, "poster") as beside:
-            poster = beside.submit(self._poster, best, again)
+        with ThreadPoolExecutor(1, "poster") as beside:  # decodes only: see `Scaler` for why it must not scale
+            finer = beside.submit(_finer, best, again)
             images = [(looks[at], self._image(looks[at])) for at in chosen]
-        keyframes = [Keyframe(look.time_s, image, look.pts) for look, image in images if image is not None]
-        return Finished(tuple(keyframes), poster.result() or _as_poster(keyframes)) if keyframes else None
+            strip = _keyframes([(look, self._tile(look)) for look in looks if not look.corrupt])
+        keyframes = _keyframes(images)
+        if not keyframes:
+            return None
+        poster = self._poster(best, finer.result() or best.frame)
+        return Finished(keyframes, poster or _as_poster(keyframes), strip or keyframes)
 
     def _hold(self, look: Look) -> None:
         needed = look.room()
@@ -173,15 +180,26 @@ class Kept:
                 self.damaged = True
         return look.image
 
-    def _poster(self, look: Look, again: Callable[[Packet[VideoStream]], VideoFrame | None]) -> Poster | None:
-        frame = look.frame
-        if look.packet is not None and (frame is None or look.rough):
-            frame = again(look.packet) or frame
+    def _tile(self, look: Look) -> Image | None:
+        """For the storyboard: what is scaled already has to do, and is larger."""
+        if look.image is not None or look.frame is None:
+            return look.image
+        try:
+            return self._tiles.scale(look.frame)
+        except av.FFmpegError:
+            return None
+
+    def _poster(self, look: Look, frame: VideoFrame | None) -> Poster | None:
         try:
             image = look.image if frame is None else self._large.scale(frame)
         except av.FFmpegError:
             return None
         return None if image is None else Poster(look.time_s, image)
+
+
+def _finer(look: Look, again: Callable[[Packet[VideoStream]], VideoFrame | None]) -> VideoFrame | None:
+    """Decoded once more where it was let go or decoded roughly; a frame that nobody else holds."""
+    return again(look.packet) if look.packet is not None and (look.frame is None or look.rough) else None
 
 
 @dataclass(frozen=True)
@@ -207,12 +225,18 @@ class Judged:
 
 @dataclass(frozen=True)
 class Finished:
-    """What goes into the cells, ascending in time, and the poster."""
+    """What goes into the cells, ascending in time, and the poster. strip: all that was looked at, for the storyboard,
+    ascending in time, tiles or larger."""
 
     keyframes: tuple[Keyframe, ...]
     poster: Poster
+    strip: tuple[Keyframe, ...]
 
 
-def _as_poster(keyframes: list[Keyframe]) -> Poster:
+def _keyframes(images: list[tuple[Look, Image | None]]) -> tuple[Keyframe, ...]:
+    return tuple(Keyframe(look.time_s, image, look.pts) for look, image in images if image is not None)
+
+
+def _as_poster(keyframes: tuple[Keyframe, ...]) -> Poster:
     middle = keyframes[len(keyframes) // 2]
     return Poster(middle.time_s, middle.image)

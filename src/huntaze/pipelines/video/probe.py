@@ -1,7 +1,7 @@
 """Open a file and say what it is, before anything expensive is done with it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from huntaze.pipelines.video import errors
 from huntaze.pipelines.video.colours import is_hdr
 from huntaze.pipelines.video.errors import media_error
+from huntaze.pipelines.video.light import peak_of
 from huntaze.pipelines.video.locks import open_locked, stated_size
 from huntaze.pipelines.video.scale import Orientation, display_size
 from huntaze.pipelines.video.source import Source
@@ -70,7 +71,8 @@ class MediaFacts:
 
 @dataclass(frozen=True)
 class Opened:
-    """An open video with its one chosen stream; `first_pts` is the time stamp of the first shown frame."""
+    """An open video with its one chosen stream; `first_pts` is the time stamp of the first shown frame, `peak` the
+    brightest light in cd/m2, of use for PQ alone."""
 
     container: InputContainer
     stream: VideoStream
@@ -80,6 +82,7 @@ class Opened:
     aspect: Fraction
     time_base: Fraction
     first_pts: int
+    peak: float
 
 
 @contextmanager
@@ -180,7 +183,7 @@ def _describe(
     container: InputContainer, stream: VideoStream, source: Source, first: VideoFrame, size_bytes: int, limits: Limits
 ) -> Opened:
     _check_pixels(first.width, first.height, limits)
-    orientation = _orientation(first)
+    orientation, peak = _side_data(first)
     aspect = _aspect(stream)
     width, height = display_size(first.width, first.height, aspect, orientation)
     time_base = stream.time_base or Fraction(1, 1000)
@@ -198,16 +201,15 @@ def _describe(
         hdr=is_hdr(first.color_trc),
     )
     first_pts = first.pts if first.pts is not None else stream.start_time or 0
-    return Opened(container, stream, source, facts, orientation, aspect, time_base, first_pts)
+    return Opened(container, stream, source, facts, orientation, aspect, time_base, first_pts, peak)
 
 
-def _orientation(first: VideoFrame) -> Orientation:
+def _side_data(first: VideoFrame) -> tuple[Orientation, float]:
     """Asks a small copy: PyAV ties a frame whose side data was read into a circle, and a picture of up to 50 MB would
     stay until the garbage collector comes by."""
-    try:
-        return Orientation.of_frame(first.reformat(width=16, height=16, interpolation="FAST_BILINEAR", threads=1))
-    except (av.FFmpegError, ValueError):
-        return Orientation.of_frame(first)
+    with suppress(av.FFmpegError, ValueError):
+        first = first.reformat(width=16, height=16, interpolation="FAST_BILINEAR", threads=1)
+    return Orientation.of_frame(first), peak_of(first)
 
 
 def _aspect(stream: VideoStream) -> Fraction:

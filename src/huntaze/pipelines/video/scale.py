@@ -8,6 +8,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from huntaze.pipelines.video.colours import Image, reduce
+from huntaze.pipelines.video.tonemap import PEAK
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,20 @@ def fit(width: int, height: int, box_width: int, box_height: int, *, enlarge: bo
 
 
 class Scaler:
-    """Scales frames of one stream into one box, on one shared swscale context (a new one a frame is what costs)."""
+    """Scales frames of one stream into one box, on one shared swscale context (a new one a frame is what costs).
 
-    def __init__(self, box: tuple[int, int], orientation: Orientation, aspect: Fraction, *, enlarge: bool) -> None:
+    No frame may be scaled by two threads at once: PyAV takes its colours' tags off meanwhile, and the other one would
+    not know it for HDR.
+    peak: cd/m2 of its brightest light, for PQ.
+    """
+
+    def __init__(
+        self, box: tuple[int, int], orientation: Orientation, aspect: Fraction, peak: float = PEAK, *, enlarge: bool
+    ) -> None:
         self._box = box
         self._orientation = orientation
         self._aspect = aspect
+        self._peak = peak
         self._enlarge = enlarge
         self._reformatter = VideoReformatter()
 
@@ -84,4 +93,4 @@ class Scaler:
         width, height = fit(*shown, *self._box, enlarge=self._enlarge)
         if self._orientation.transpose:
             width, height = height, width
-        return self._orientation.apply(reduce(self._reformatter, frame, width, height, fine=True))
+        return self._orientation.apply(reduce(self._reformatter, frame, width, height, fine=True, peak=self._peak))

@@ -9,11 +9,12 @@ THUMB = (64, 36)  # width, height, whatever the shape of the video
 
 
 class Thumbs:
-    """Makes thumbnails of one stream's frames, on one shared swscale context. For one thread."""
+    """Makes thumbnails of one stream's frames, on one shared swscale context. For one thread. peak: see `Opened`."""
 
-    def __init__(self) -> None:
+    def __init__(self, peak: float) -> None:
+        self._peak = peak
         self._reformatter = VideoReformatter()
 
     def of(self, frame: VideoFrame) -> Image:
         """uint8 (36, 64, 3), as stored: neither turned nor in shape, which no score asks for. Raises av.FFmpegError."""
-        return reduce(self._reformatter, frame, *THUMB)
+        return reduce(self._reformatter, frame, *THUMB, peak=self._peak)

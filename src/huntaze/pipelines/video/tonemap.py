@@ -1,11 +1,12 @@
 """High dynamic range and wide gamut to sRGB, on pictures that are small already. Pure numpy.
 
-PQ and HLG as in ITU-R BT.2100, HLG on its nominal display of 1000 cd/m2. Down to a white of 203 cd/m2 (BT.2408) by the
-EETF of BT.2390-11, section 5.4, on the largest of the three components, so that hues stay. Gamuts by the primaries'
-chromaticities, all with the white of D65; what lies outside is clipped. All curves are tables.
+PQ and HLG as in ITU-R BT.2100, HLG on its nominal display of 1000 cd/m2, PQ from the brightest light that the file
+tells of (`light.peak_of`). Down to a white of 203 cd/m2 (BT.2408) by the EETF of BT.2390-11, section 5.4, on the
+largest of the three components, so that hues stay. Gamuts by the primaries' chromaticities, all with the white of D65;
+what lies outside is clipped. All curves are tables.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc
@@ -15,7 +16,7 @@ PQ, HLG = int(ColorTrc.SMPTE2084), int(ColorTrc.ARIB_STD_B67)
 HDR_TRANSFERS = frozenset({PQ, HLG})
 
 WHITE = 203.0  # cd/m2 of what is white in sRGB
-PEAK = 1000.0  # cd/m2 of what becomes that white: a usual master, and what HLG means
+PEAK = 1000.0  # cd/m2 of what becomes that white where nobody tells: a usual master, and what HLG means
 _PQ_MOST = 10_000.0
 _STEPS = 4096
 
@@ -31,31 +32,33 @@ WIDE_GAMUTS = frozenset(_GAMUTS)
 _HLG_LUMA = np.array([0.2627, 0.6780, 0.0593], dtype=np.float32)
 
 
-def to_srgb(rgb: NDArray[np.uint16], transfer: int, primaries: int) -> NDArray[np.uint8]:
-    """(h, w, 3) of 16 bits, full range -> sRGB of 8 bits. transfer, primaries: AVCOL_TRC_*, AVCOL_PRI_*.
+def to_srgb(rgb: NDArray[np.uint16], transfer: int, primaries: int, peak: float = PEAK) -> NDArray[np.uint8]:
+    """(h, w, 3) of 16 bits, full range -> sRGB of 8 bits. transfer, primaries: AVCOL_TRC_*, AVCOL_PRI_*. peak: cd/m2
+    of the brightest light, over `WHITE`; HLG is relative to its display and does not ask.
 
     Transfers other than PQ and HLG count as sRGB's own: only the gamut is converted. Unknown primaries are BT.2020's
     where the transfer is PQ or HLG, else sRGB's.
     """
     if transfer in HDR_TRANSFERS and primaries not in _GAMUTS:
         primaries = int(ColorPrimaries.BT2020)
-    linear = _light(rgb, transfer)
+    linear = _light(rgb, transfer, peak)
     if primaries in _GAMUTS:
         linear = linear @ gamut_matrix(primaries).T
     return _srgb_codes()[(np.clip(linear, 0.0, 1.0) * 65535.0 + 0.5).astype(np.uint16)]
 
 
-def _light(rgb: NDArray[np.uint16], transfer: int) -> Floats:
+def _light(rgb: NDArray[np.uint16], transfer: int, peak: float) -> Floats:
     """Linear light, 1.0 for white, toned down; in the gamut it came in."""
     if transfer == PQ:
         nits = _pq_table()[rgb]
     elif transfer == HLG:
+        peak = PEAK
         scene = _hlg_table()[rgb]
         nits = scene * (PEAK * (scene @ _HLG_LUMA) ** 0.2)[..., None]  # the OOTF, gamma 1.2
     else:
         return _srgb_table()[rgb]
     brightest = np.sqrt(nits.max(axis=2) / _PQ_MOST) * (_STEPS - 1)
-    return np.asarray(nits * _gains()[brightest.astype(np.uint16)][..., None], dtype=np.float32)
+    return np.asarray(nits * _gains(peak)[brightest.astype(np.uint16)][..., None], dtype=np.float32)
 
 
 def pq_decode(code: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -72,12 +75,12 @@ def pq_encode(nits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(((0.8359375 + 18.8515625 * power) / (1.0 + 18.6875 * power)) ** 78.84375)
 
 
-def eetf(nits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """BT.2390's curve: light as mastered for `PEAK` -> light on a display of `WHITE`, both in cd/m2.
+def eetf(nits: NDArray[np.float64], peak: float = PEAK) -> NDArray[np.float64]:
+    """BT.2390's curve: light as mastered for `peak` -> light on a display of `WHITE`, both in cd/m2.
 
     Dark and middle tones stay as they are, from the knee on a Hermite spline bends them below the white.
     """
-    top, white = pq_encode(np.array([PEAK, WHITE])).tolist()
+    top, white = pq_encode(np.array([peak, WHITE])).tolist()
     most = white / top
     knee = 1.5 * most - 0.5
     code = np.minimum(pq_encode(nits) / top, 1.0)
@@ -113,11 +116,11 @@ def _hlg_table() -> Floats:
     return np.where(code <= 0.5, code**2 / 3.0, (np.exp((code - c) / a) + b) / 12.0).astype(np.float32)
 
 
-@cache
-def _gains() -> Floats:
+@lru_cache(maxsize=8)
+def _gains(peak: float) -> Floats:
     """What to multiply light with, by the square root of the brightest component over PQ's most."""
     nits = np.maximum((np.arange(_STEPS) / (_STEPS - 1)) ** 2 * _PQ_MOST, 1e-3)
-    return (eetf(nits) / nits / WHITE).astype(np.float32)
+    return (eetf(nits, peak) / nits / WHITE).astype(np.float32)
 
 
 @cache
