@@ -147,6 +147,25 @@ def test_of_two_who_name_a_customer_at_once_one_has_them(
     assert len(rows(sessions)) == 1
 
 
+def test_another_card_is_asked_at_once(api: httpx.Client, other: httpx.Client, sessions: Sessions) -> None:
+    made = ask(api, plan="dollar")
+    ask(other, payment_method={"customer": "cus_2", "token": "pm_2"})
+    with sessions() as session:
+        now = billing_reads.db_now(session)
+    run(sessions, now)
+    url = f"/v1/subscriptions/{made['id']}/payment-method"
+    assert other.post(url, json=CARD).status_code == 404
+    refused = api.post(url, json={**CARD, "customer": "cus_2"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "customer")
+    due = text("SELECT count(*) FROM receivables WHERE next_attempt_at <= clock_timestamp()")
+    with sessions() as session:
+        assert session.execute(due).scalar_one() == 0
+    assert api.post(url, json=CARD).json()["id"] == made["id"]
+    with sessions() as session:
+        assert session.execute(due).scalar_one() == 1
+        assert (session.get_one(Subscription, uuid.UUID(made["id"])).method) == "pm_1"
+
+
 def test_the_first_subscription_has_the_usual_tax(sessions: Sessions, creator: User) -> None:
     order = billing_orders.Order("pro", first_tax_rate="VAT FR")
     with pytest.raises(Permanent, match=r"subscription\.no_tax_rate"), sessions.begin() as session:

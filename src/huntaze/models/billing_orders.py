@@ -80,7 +80,7 @@ def place(session: Session, creator_id: uuid.UUID, order: Order, at: datetime) -
         if of.code == plan.code and row.status != SubscriptionStatus.CANCELLED:
             return _same(row, order, zone, coupon), False
     if order.terms is None:
-        _check_customer(session, creator_id, order.card)
+        check_customer(session, creator_id, order.card, "payment_method.customer")
         _welcome(session, creator_id, coupon, [row for row, _ in before])
     days = _trial_days(order, plan, [of.code for _, of in before])
     card = order.card or next((Card(row.customer, row.method) for row, _ in before if row.customer is not None), None)
@@ -154,8 +154,9 @@ def _welcome(session: Session, creator_id: uuid.UUID, coupon: Coupon | None, bef
         raise Permanent("subscription.owes", "An invoice was not paid in spite of reminders; pay it first.")
 
 
-def _check_customer(session: Session, creator_id: uuid.UUID, card: Card | None) -> None:
-    """Whoever named a customer first has them: nobody lets another pay. Two who name one at once take turns."""
+def check_customer(session: Session, creator_id: uuid.UUID, card: Card | None, field: str) -> None:
+    """Whoever named a customer first has them: nobody lets another pay. Two who name one at once take turns. Raises
+    BadOrder on `field`."""
     if card is None:
         return
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(card.customer, 0))))
@@ -164,7 +165,7 @@ def _check_customer(session: Session, creator_id: uuid.UUID, card: Card | None) 
     )
     if session.execute(select(exists(others))).scalar_one():
         message = "This customer belongs to another creator; name one of your own."
-        raise BadOrder("payment.other_customer", "payment_method.customer", message)
+        raise BadOrder("payment.other_customer", field, message)
 
 
 def _trial_days(order: Order, plan: Plan, had: Sequence[str]) -> int:

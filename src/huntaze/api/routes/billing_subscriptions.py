@@ -14,13 +14,14 @@ from huntaze.api.schemas.base import Cursor
 from huntaze.api.schemas.billing_subscriptions import (
     CancelRequest,
     ChangeRequest,
+    PaymentMethodRequest,
     PreviewView,
     SubscribeRequest,
     SubscriptionPage,
     SubscriptionView,
 )
 from huntaze.api.services import Services, ServicesOf
-from huntaze.models import billing_orders, billing_reads, billing_store, plan_store
+from huntaze.models import billing_orders, billing_reads, billing_store, payment_store, plan_store
 from huntaze.models.billing_orders import BadOrder, Card, Order
 from huntaze.models.billing_subscriptions import Subscription
 from huntaze.pipelines.errors import Permanent
@@ -138,6 +139,21 @@ def resume_subscription(subscription_id: uuid.UUID, services: ServicesOf, caller
     """The rest of the period that its anchor says is billed with the next run."""
     with _changing(services, subscription_id, caller) as session:
         billing_store.resume(session, subscription_id, billing_reads.db_now(session))
+        return _view(session, subscription_id, caller)
+
+
+@router.post("/{subscription_id}/payment-method", responses=_REFUSALS, summary="Pay with another card")
+def change_payment_method(
+    subscription_id: uuid.UUID, body: PaymentMethodRequest, services: ServicesOf, caller: Writer
+) -> SubscriptionView:
+    """For all invoices to come; what is owed of the subscription is asked for at once with it."""
+    with _changing(services, subscription_id, caller) as session:
+        try:
+            billing_orders.check_customer(session, caller.creator_id, Card(body.customer, body.token), "customer")
+        except BadOrder as error:
+            raise refuse_field(422, error.code, error.field, error.message) from None
+        at = billing_reads.db_now(session)
+        payment_store.ask_now(session, subscription_id, body.token, body.customer, at)
         return _view(session, subscription_id, caller)
 
 
