@@ -1,7 +1,7 @@
 """What a call to a model is, for whoever asks, whoever counts the money and whoever speaks to the vendor."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
@@ -80,7 +80,7 @@ class ChatReply:
 
     def to_json(self) -> str:
         """For the cache."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(vars(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "ChatReply":
