@@ -23,7 +23,7 @@ SOURCE: dict[str, Any] = {
     "max_items": 2000,
     "max_charge_micro_usd": 700_000,
 }
-_TRENDS, _HOURS = 3, 24  # that are shown
+_TRENDS, _HOURS = 4, 24  # that are shown
 _PATIENCE_S, _LOOK_S = 60.0, 0.2
 _UNDER_WAY = ("source.too_soon", "source.running")
 _LIVE = ("intended", "started", "collecting")
@@ -36,7 +36,7 @@ class TrendFacts:
     source: dict[str, Any]
     run: dict[str, Any]
     detection: dict[str, Any]  # of the job: {state, hours, topics, alarms, trends}
-    trends: list[dict[str, Any]]  # the first three by rank
+    trends: list[dict[str, Any]]  # the newest
     series: list[int]  # of the first: posts of its last day's hours, those that are unknown left out
     recommendations: list[dict[str, Any]]
     stages: dict[str, float]  # seconds
@@ -59,7 +59,7 @@ def run_trend_demo(api: ApiClient, sessions: Sessions, creator_id: str, note: No
     detected = _timed(stages, "detect", lambda: _job(sessions, note, "detect"))
     whose = uuid.UUID(creator_id)
     recommended = _timed(stages, "recommend", lambda: _job(sessions, note, "recommend", whose))
-    trends = api.get("/v1/trends?platform=tiktok")["trends"][:_TRENDS]
+    trends = api.get("/v1/trends?platform=tiktok&sort=newest")["trends"][:_TRENDS]
     hours = api.get(f"/v1/trends/{trends[0]['id']}")["series"] if trends else []
     recommendations = api.get("/v1/recommendations")["recommendations"]
     return TrendFacts(

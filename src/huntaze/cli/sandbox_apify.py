@@ -90,7 +90,6 @@ class Vendor:
     """All that the sandbox knows."""
 
     run_s: float = 1.0
-    anchor: float = field(default_factory=time.time)
     faults: Faults = field(default_factory=Faults)
     runs: dict[str, Run] = field(default_factory=dict)
     dispatches: int = 0
@@ -114,7 +113,7 @@ class Vendor:
     def _items(self, actor: str, asked: dict[str, Any], most: int, now: float) -> list[dict[str, Any]]:
         if self.faults.no_results:
             return [{"noResults": True}]
-        items = make_items(actor, asked, most, now, self.anchor)
+        items = make_items(actor, asked, most, now)
         if self.faults.schema_drift:
             return [
                 {(f"{name}Total" if name.endswith("Count") else name): v for name, v in one.items()} for one in items

@@ -1,20 +1,27 @@
 """A made-up world of posts for the sandbox of scrapers, in the shapes in which real actors write theirs.
 
 The same question has the same posts again, with figures that have grown since: every `STEP_S` seconds one is made,
-enough for each hour's sample to count. One tag, which nobody used before, begins to rise four hours before the hour in
-which the sandbox was started, so that there is a trend to be found. Each post says SANDBOX.
+enough for each hour's sample to count. Every six hours a tag that nobody used before begins to rise, for half a day at
+most, so that there is always a trend to be found. Each post says SANDBOX.
 """
 
 import hashlib
 import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Final
 
 STEP_S: Final = 120
 HOUR_S: Final = 3600
-_RISE_S = 4 * HOUR_S
-# A wave has another name each hour, and the same again after 400: by then detection has forgotten the first.
+WAVE_S: Final = 6 * HOUR_S  # from one to the next
+_SHAPE_H = (
+    (0, 0.0),
+    (3, 0.5),
+    (5, 0.5),
+    (9, 0.0),
+)  # hours since a wave began, and its share of posts; straight between
+# The 401st has the name of the first again: by then detection has forgotten that one.
 _WAVES = (
     "amber blue bright calm crisp deep early fresh gentle golden green hidden late light lunar mild new open pale warm",
     "bread cabin candle cloud coast garden harbor island kitchen lantern market meadow mirror orchard paper river "
@@ -41,38 +48,55 @@ _WORDS = (
 Item = dict[str, Any]
 
 
-def wave_of(anchor: float) -> str:
-    """The tag that rises in the world of a sandbox that was started then."""
+def wave_of(moment: float) -> str:
+    """The tag that began to rise last, at a moment."""
     first, second = (names.split() for names in _WAVES)
-    number = int(anchor // HOUR_S) % (len(first) * len(second))
+    number = int(moment // WAVE_S) % (len(first) * len(second))
     return f"sandbox{first[number % len(first)]}{second[number // len(first)]}"
 
 
-def make_items(actor: str, asked: Mapping[str, Any], most: int, now: float, anchor: float) -> list[Item]:
-    """The newest posts on what was asked, newest first. `now`, `anchor`: seconds since 1970."""
+def _share(moment: float, began: float) -> float:
+    """Of all posts of a moment, those on the wave that began then."""
+    since_h = (moment - began) / HOUR_S
+    for (left, low), (right, high) in pairwise(_SHAPE_H):
+        if left <= since_h < right:
+            return low + (high - low) * (since_h - left) / (right - left)
+    return 0.0
+
+
+def _wave(moment: float, chance: float) -> str | None:
+    """Which wave a post is on; None: on none."""
+    for began in (moment // WAVE_S * WAVE_S, (moment // WAVE_S - 1) * WAVE_S):
+        chance -= _share(moment, began)
+        if chance < 0:
+            return wave_of(began)
+    return None
+
+
+def make_items(actor: str, asked: Mapping[str, Any], most: int, now: float) -> list[Item]:
+    """The newest posts on what was asked, newest first. `now`: seconds since 1970."""
     shape = _SHAPES.get(actor, _tiktok)
     if shape is _interest:
         return [_interest(str((asked.get("searchTerms") or ["sandbox"])[0]), now)]
     question = hashlib.sha256(repr(sorted(asked.items())).encode()).hexdigest()[:8]
     last = int(now // STEP_S)
-    return [shape(_facts(question, number, now, anchor)) for number in range(last, last - most, -1)]
+    return [shape(_facts(question, number, now)) for number in range(last, last - most, -1)]
 
 
-def _facts(question: str, number: int, now: float, anchor: float) -> Item:
+def _facts(question: str, number: int, now: float) -> Item:
     """One post, platform-free; the same whenever it is asked for, but for its figures."""
     chance = random.Random(f"{question}:{number}")  # noqa: S311 - a made-up world
     made = number * STEP_S + chance.randrange(STEP_S)
     tags = chance.sample(_TAGS, chance.choice((1, 2, 2, 3)))
-    risen = anchor // HOUR_S * HOUR_S
-    on_wave = chance.random() < 0.5 * min((made - risen + _RISE_S) / _RISE_S, 1.0)
+    wave = _wave(made, chance.random())
     age_h = max(now - made, 60) / 3600
-    views = int(chance.lognormvariate(7, 1.2) * (age_h / (age_h + 12)) * (4 if on_wave else 1))
+    views = int(chance.lognormvariate(7, 1.2) * (age_h / (age_h + 12)) * (4 if wave else 1))
     text = f"SANDBOX {' '.join(chance.sample(_WORDS, 4))}"
-    wave = [wave_of(anchor), *([_BESIDE] if number % 2 else [])] if on_wave else []
+    on_wave = [wave, *([_BESIDE] if number % 2 else [])] if wave else []
     return {
         "id": int(question, 16) * 10**8 + number,
         "made": min(made, now),
-        "text": f"{text} {' '.join(f'#{tag}' for tag in dict.fromkeys(wave + tags))}",
+        "text": f"{text} {' '.join(f'#{tag}' for tag in dict.fromkeys(on_wave + tags))}",
         "author": f"sandbox_{chance.randrange(400)}",
         "sound": chance.randrange(1, 40),
         "views": views,
