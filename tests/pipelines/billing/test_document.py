@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from huntaze.pipelines.billing import pdf
 from huntaze.pipelines.billing.coupons import Coupon
 from huntaze.pipelines.billing.document import InvoiceDocument, Party, quantity, span_of, unit_price
 from huntaze.pipelines.billing.html import CONTENT_SECURITY_POLICY, invoice_html
@@ -99,8 +100,8 @@ def test_the_pdf_is_the_same_for_the_same_invoice() -> None:
     assert once != invoice_pdf(document(lines=2))
 
 
-def pages(pdf: bytes) -> int:
-    (count,) = re.findall(rb"/Type /Pages\s.*?/Count (\d+)|/Count (\d+)", pdf, re.DOTALL)
+def pages(file: bytes) -> int:
+    (count,) = re.findall(rb"/Type /Pages\s.*?/Count (\d+)|/Count (\d+)", file, re.DOTALL)
     return int(count[0] or count[1])
 
 
@@ -109,9 +110,27 @@ def test_a_long_invoice_goes_on_over_pages() -> None:
     assert pages(invoice_pdf(document(lines=60))) >= 4
 
 
-@pytest.mark.parametrize("buyer", ["", "東京 🎬 \u202eevil", "x" * 400, "a\nb"])
+@pytest.mark.parametrize("buyer", ["", "東京 🎬 \u202eevil", "x" * 400, "a\nb", "\ud7ff\u0301\u200d"])
 def test_any_name_can_be_put_on_paper(buyer: str) -> None:
     assert invoice_pdf(document(buyer=buyer)).startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize(
+    ("buyer", "shown"),
+    [
+        ("Łódź Жизнь é", "Łódź Жизнь é"),
+        ("東京 Ltd", "▯▯ Ltd"),
+        ("محمد & שלום", "▯▯▯▯ & ▯▯▯▯"),  # their letters are there, but would stand backwards and unjoined
+        ("a\u202eevil 👩‍👩‍👧", "aevil ▯▯▯"),
+        ("नमस्ते", "▯▯▯▯"),
+    ],
+)
+def test_a_letter_that_cannot_be_set_is_a_box_and_the_foot_says_so(buyer: str, shown: str) -> None:
+    page = pdf.Page(document(buyer=buyer))
+    page.set_font("DejaVu", "B", 10)
+    assert page.normalize_text(buyer) == shown
+    assert page.normalize_text(shown) == shown
+    assert page.boxed == ("▯" in shown)
 
 
 def test_numbers_have_no_needless_zeros_and_prices_their_currencys() -> None:

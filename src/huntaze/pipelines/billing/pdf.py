@@ -1,5 +1,6 @@
 """An invoice as PDF: A4, text that can be copied and searched, the same bytes for the same invoice."""
 
+import unicodedata
 from datetime import UTC
 from functools import lru_cache
 from importlib.util import find_spec
@@ -15,6 +16,9 @@ _MARGIN = 18.0  # mm
 _COLUMNS = (84.0, 26.0, 30.0, 34.0)  # mm: description, quantity, unit price, amount
 _WIDTH = sum(_COLUMNS)
 _FOOT = 22.0  # mm that stay free below the last line
+_BOX = "\u25af"
+_NOTE = f"{_BOX} stands for a letter that this typeface does not have; the invoice's web page shows all of them."
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
 
 @lru_cache(maxsize=1)
@@ -27,8 +31,9 @@ def font_folder() -> Path:
 
 
 def invoice_pdf(invoice: InvoiceDocument) -> bytes:
-    """The file. A letter that DejaVu lacks (Chinese, Japanese, Korean among them) is shown as an empty box."""
-    pdf = _Page(invoice)
+    """The file. What DejaVu lacks (Chinese, Japanese, Korean, emoji) or what would need an order and joins of its own
+    (Arabic, Hebrew) is shown as boxes, and the foot of the page says so; the file's subject has the name in full."""
+    pdf = Page(invoice)
     pdf.add_page()
     _head(pdf, invoice)
     _parties(pdf, invoice)
@@ -37,12 +42,13 @@ def invoice_pdf(invoice: InvoiceDocument) -> bytes:
     return bytes(pdf.output())
 
 
-class _Page(FPDF):
+class Page(FPDF):
     """A page that ends with the invoice's number and its own."""
 
     def __init__(self, invoice: InvoiceDocument) -> None:
         super().__init__(format="A4")
         self.invoice = invoice
+        self.boxed = False  # whether a letter had to be left out
         self.set_margins(_MARGIN, _MARGIN, _MARGIN)
         self.set_auto_page_break(False)
         self.c_margin = 0  # text begins and ends where the rules do
@@ -50,10 +56,26 @@ class _Page(FPDF):
         self.add_font("DejaVu", "B", font_folder() / "DejaVuSans-Bold.ttf")
         self.set_title(f"Invoice {invoice.number}")
         self.set_author(invoice.seller.name)
+        self.set_subject(f"Invoice to {invoice.buyer.name}")
         self.set_lang("en")
         self.set_creation_date(invoice.issued_at.astimezone(UTC))
 
+    def normalize_text(self, text: str) -> str:
+        """What all text goes through before it is measured or set: nothing vanishes, nothing is set backwards."""
+        shown = "".join(self._shown(letter) for letter in super().normalize_text(text))
+        self.boxed = self.boxed or _BOX in shown
+        return shown
+
+    def _shown(self, letter: str) -> str:
+        backwards = unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT
+        if letter.isspace() or (ord(letter) in self.current_font.cmap and not backwards):
+            return "" if unicodedata.category(letter) == "Cf" else letter
+        return "" if unicodedata.category(letter)[0] in "CM" else _BOX  # joiners, directions, marks on other letters
+
     def footer(self) -> None:
+        if self.boxed:
+            self.set_y(-19)
+            self.write_text(_NOTE, size=7.5, ink=_GREY)
         self.set_y(-14)
         _shrunk(
             self,
@@ -94,7 +116,7 @@ class _Page(FPDF):
         return bool(self.get_y() + height <= self.h - _FOOT)
 
 
-def _head(pdf: _Page, invoice: InvoiceDocument) -> None:
+def _head(pdf: Page, invoice: InvoiceDocument) -> None:
     pdf.set_fill_color(*_ACCENT)
     pdf.rect(0, 0, pdf.w, 3, style="F")
     top = pdf.get_y() + 4
@@ -111,7 +133,7 @@ def _head(pdf: _Page, invoice: InvoiceDocument) -> None:
     pdf.set_y(max(left, pdf.get_y()) + 8)
 
 
-def _parties(pdf: _Page, invoice: InvoiceDocument) -> None:
+def _parties(pdf: Page, invoice: InvoiceDocument) -> None:
     pdf.rule()
     top = pdf.get_y() + 5
     ends = [_party(pdf, role, party, _MARGIN + at, top) for role, party, at in _roles(invoice)]
@@ -124,7 +146,7 @@ def _roles(invoice: InvoiceDocument) -> list[tuple[str, Party, float]]:
     return [("FROM", invoice.seller, 0.0), ("TO", invoice.buyer, _WIDTH / 2)]
 
 
-def _party(pdf: _Page, role: str, party: Party, x: float, y: float) -> float:
+def _party(pdf: Page, role: str, party: Party, x: float, y: float) -> float:
     """Returns where it ends, in mm from the top."""
     pdf.set_xy(x, y)
     pdf.write_text(role, size=7.5, bold=True, ink=_GREY, down=True)
@@ -136,7 +158,7 @@ def _party(pdf: _Page, role: str, party: Party, x: float, y: float) -> float:
     return float(pdf.get_y())
 
 
-def _table(pdf: _Page, invoice: InvoiceDocument) -> None:
+def _table(pdf: Page, invoice: InvoiceDocument) -> None:
     _table_head(pdf, invoice)
     for what, when, *figures in invoice.rows:
         pdf.set_font("DejaVu", "", 10)
@@ -149,7 +171,7 @@ def _table(pdf: _Page, invoice: InvoiceDocument) -> None:
         _table_row(pdf, parts, when, figures)
 
 
-def _table_head(pdf: _Page, invoice: InvoiceDocument) -> None:
+def _table_head(pdf: Page, invoice: InvoiceDocument) -> None:
     names = ("DESCRIPTION", "QUANTITY", "UNIT PRICE", f"AMOUNT ({invoice.currency})")
     for at, (name, width) in enumerate(zip(names, _COLUMNS, strict=True)):
         pdf.write_text(name, size=7.5, bold=True, ink=_GREY, width=width, align="R" if at else "L")
@@ -158,7 +180,7 @@ def _table_head(pdf: _Page, invoice: InvoiceDocument) -> None:
     pdf.set_y(pdf.get_y() + 2.5)
 
 
-def _table_row(pdf: _Page, what: list[str], when: str, figures: list[str]) -> None:
+def _table_row(pdf: Page, what: list[str], when: str, figures: list[str]) -> None:
     top = pdf.get_y()
     for part in what:
         pdf.write_text(part, down=True)
@@ -172,7 +194,7 @@ def _table_row(pdf: _Page, what: list[str], when: str, figures: list[str]) -> No
     pdf.set_y(bottom + 2.5)
 
 
-def _sums(pdf: _Page, invoice: InvoiceDocument) -> None:
+def _sums(pdf: Page, invoice: InvoiceDocument) -> None:
     height = 6.2 * len(invoice.sums) + 22
     if not pdf.room_for(height):
         pdf.add_page()
@@ -192,7 +214,7 @@ def _sums(pdf: _Page, invoice: InvoiceDocument) -> None:
 
 
 def _shrunk(
-    pdf: _Page,
+    pdf: Page,
     text: str,
     *,
     width: float,
