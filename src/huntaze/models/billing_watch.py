@@ -4,9 +4,10 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from huntaze.models.billing_payments import Payment
 from huntaze.pipelines.billing.periods import Period
 
 
@@ -83,6 +84,12 @@ class Dunned:
 def dunned_after(session: Session, change_id: uuid.UUID) -> list[Dunned]:
     """What dunning did since that change."""
     return [Dunned(*row) for row in session.execute(_DUNNED, {"after": change_id})]
+
+
+def newest_payments(session: Session, limit: int) -> list[tuple[str, int, str]]:
+    """(the gateway's reference, minor units, currency) of those that came last."""
+    query = select(Payment.reference, Payment.amount_minor, Payment.currency).order_by(Payment.id.desc()).limit(limit)
+    return [(row[0], row[1], row[2]) for row in session.execute(query)]
 
 
 def usage_mismatches(session: Session) -> int:

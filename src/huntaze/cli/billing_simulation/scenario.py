@@ -25,6 +25,7 @@ PAYING = 0.1
 CHANGE, PAUSE, RESUME, CANCEL, USAGE = 0.0008, 0.0002, 0.04, 0.0003, 0.08
 LATE = 0.1  # of usage, by up to a month and a half
 GIFT, TAKEN_BACK, GIVEN_UP = 0.2, 0.15, 0.05  # of a day: credit, credit notes, write-offs
+DISPUTED = 0.1  # of a day: that a payment of late is, told in any order
 # And of each day, for the run itself.
 CRASH, TWICE, SILENCE = 0.1, 0.05, 0.01
 

@@ -5,7 +5,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,13 +15,24 @@ from sqlalchemy.orm import Session
 from huntaze.cli.billing_simulation import scenario
 from huntaze.cli.billing_simulation.expected import Expected
 from huntaze.cli.billing_simulation.scenario import Market, Newcomer, Sold
-from huntaze.models import billing_books, billing_credit, billing_reads, billing_store, billing_usage, user_store
+from huntaze.clients.payments.embedded import EmbeddedGateway
+from huntaze.models import (
+    billing_books,
+    billing_credit,
+    billing_reads,
+    billing_store,
+    billing_usage,
+    billing_watch,
+    payment_disputes,
+    user_store,
+)
 from huntaze.models.billing_store import Wanted
 from huntaze.models.billing_usage import Metered
 from huntaze.models.billing_watch import Dunned
 from huntaze.models.database import Sessions
 from huntaze.pipelines.billing.periods import Cycle, Period
 from huntaze.pipelines.errors import Permanent
+from huntaze.pipelines.payments.outcomes import DisputeNotice, DisputeState, Movement
 
 DAY = timedelta(days=1)
 
@@ -66,6 +77,8 @@ class World:
         self._use(day)
         self._give(day)
         self._take_back(day)
+        if self._dice.random() < scenario.DISPUTED:
+            self._dispute(day)
 
     def _arrive(self, until: datetime) -> None:
         with self._sessions.begin() as session:
@@ -191,6 +204,24 @@ class World:
                         session, invoice_id, amount, reason="a mistake", source_key=key, at=day, refund=refund
                     )
                 self.counts[done] += 1
+
+    def _dispute(self, day: datetime) -> None:
+        """A bank takes a payment back, and half of the time gives it again; each notice comes twice, in any order."""
+        with self._sessions() as session:
+            late = billing_watch.newest_payments(session, 30)
+        if not late:
+            return
+        reference, amount, currency = self._dice.choice(late)
+        key, won = f"{day:%Y-%m-%d}", self._dice.random() < 0.5
+        moved = (Movement(f"{key} out", -amount, currency), Movement(f"{key} fee", -1500, "EUR"))
+        told = DisputeNotice(reference, key, DisputeState.OPEN, "fraudulent", amount, currency, day, moved)
+        back = (*moved, Movement(f"{key} back", amount, currency)) if won else moved
+        end = DisputeState.WON if won else DisputeState.LOST
+        notices = [told, replace(told, state=end, told_at=day + DAY, movements=back)] * 2
+        for notice in self._dice.sample(notices, len(notices)):
+            with self._sessions.begin() as session:
+                payment_disputes.settle(session, EmbeddedGateway.name, notice, day)
+        self.counts["disputes"] += 1
 
     def hear(self, told: Dunned) -> None:
         """Dunning pauses, resumes and ends subscriptions by itself."""
