@@ -18,6 +18,7 @@ from benchmarks import (
     trends,
     trends_ingest,
     video,
+    video_fleet,
 )
 from benchmarks.rig.report import Options, Report, merged
 
@@ -29,6 +30,7 @@ ALL: dict[str, Callable[[Options], Report]] = {
     "trends_ingest": trends_ingest.run,
     "recommend": recommend.run,
     "video": video.run,
+    "video_fleet": video_fleet.run,
     "ai": ai.run,
     "ai_budget": ai_budget.run,
     "ai_hits": ai_hits.run,

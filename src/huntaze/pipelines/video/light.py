@@ -35,6 +35,6 @@ def _content_most(frame: VideoFrame) -> float:
 
 def _side_data(frame: VideoFrame, name: str) -> bytes:
     try:
-        return bytes(frame.side_data[name])  # type: ignore[typeddict-item]
+        return bytes(frame.side_data[name])  # type: ignore[literal-required]
     except KeyError:
         return b""
