@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from huntaze.clients.ai.twins import ScriptedGateway
 from huntaze.clients.build import Clients
-from huntaze.clients.object_store import MemoryObjectStore
+from huntaze.clients.object_store import MemoryObjectStore, ObjectStore
 from huntaze.models import (
     analytics_reads,
     job_claim,
@@ -47,7 +47,7 @@ def objects() -> MemoryObjectStore:
 
 
 @pytest.fixture
-def claim(sessions: Sessions, settings: Settings, objects: MemoryObjectStore) -> Claim:
+def claim(sessions: Sessions, settings: Settings, objects: ObjectStore) -> Claim:
     """The context of a claimed job: of a new one, or of the one that is there."""
 
     def begin(wanted: JobArgs | uuid.UUID) -> JobContext:
