@@ -11,12 +11,12 @@ from decimal import Decimal
 from sqlalchemy import text
 
 from benchmarks.rig.processes import Rig
-from huntaze.models import billing_run, billing_store
+from huntaze.models import billing_run, plan_store
 from huntaze.models.base import new_id
 from huntaze.models.billing_plans import Plan, TaxRate
 from huntaze.models.billing_run import RunPolicy
-from huntaze.models.billing_store import NewPrice
 from huntaze.models.database import build_engine, build_sessions
+from huntaze.models.plan_store import NewPrice
 from huntaze.pipelines.billing.pricing import Flat, PerUnit
 
 SLOT = datetime(2025, 2, 1, tzinfo=UTC)
@@ -55,7 +55,7 @@ def fill(rig: Rig, rows: int) -> None:
             NewPrice("fee", "Pro", Flat(Decimal(1900))),
             NewPrice("v", "Videos", PerUnit(Decimal("12.5")), "videos"),
         ]
-        billing_store.create_plan(session, plan, prices)
+        plan_store.create_plan(session, plan, prices)
         rate = TaxRate(id=new_id(), name="VAT", percent=Decimal(20))
         session.add(rate)
         session.flush()

@@ -9,15 +9,16 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from huntaze.models import billing_run, billing_store
+from huntaze.models import billing_run, billing_store, plan_store
 from huntaze.models.base import new_id
 from huntaze.models.billing_invoices import Invoice
 from huntaze.models.billing_ledger import LedgerEntry
 from huntaze.models.billing_plans import Plan
 from huntaze.models.billing_run import Billed, RunPolicy
-from huntaze.models.billing_store import NewPrice, Wanted
+from huntaze.models.billing_store import Wanted
 from huntaze.models.billing_subscriptions import Subscription
 from huntaze.models.database import Sessions
+from huntaze.models.plan_store import NewPrice
 from huntaze.models.users import User
 from huntaze.pipelines.billing.pricing import Flat, PerUnit
 
@@ -35,7 +36,7 @@ def make_plan(session: Session, fee: int = 2000, *, code: str = "pro", **values:
         NewPrice("fee", "Pro", Flat(Decimal(fee))),
         NewPrice("videos", "Videos", PerUnit(Decimal(25)), meter="videos"),
     ]
-    return billing_store.create_plan(session, Plan(id=new_id(), code=code, **values), prices)
+    return plan_store.create_plan(session, Plan(id=new_id(), code=code, **values), prices)
 
 
 def subscribe(sessions: Sessions, creator: User, at: datetime = START, **wanted: Any) -> Subscription:

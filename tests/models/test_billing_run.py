@@ -15,16 +15,17 @@ from huntaze.models import (
     billing_store,
     billing_usage,
     billing_watch,
+    plan_store,
 )
 from huntaze.models.base import new_id
 from huntaze.models.billing_invoices import Invoice, InvoiceLine, Receivable
 from huntaze.models.billing_plans import Coupon, Plan, PlanPrice, TaxRate
 from huntaze.models.billing_run import RunPolicy
-from huntaze.models.billing_store import NewPrice
 from huntaze.models.billing_subscriptions import BillingItem, Subscription
 from huntaze.models.billing_usage import Metered
 from huntaze.models.database import Sessions
 from huntaze.models.events import Event
+from huntaze.models.plan_store import NewPrice
 from huntaze.models.users import User
 from huntaze.pipelines.billing.pricing import Flat
 from tests.models.billing_kit import START, balances, day, invoices, make_plan, many, run, starts, subscribe
@@ -216,7 +217,7 @@ def test_usage_that_has_no_price_costs_nothing_and_alarms_nobody(sessions: Sessi
     with sessions.begin() as session:
         fee = [NewPrice("fee", "Pro", Flat(Decimal(2000)))]
         bare = Plan(id=new_id(), code="bare", currency="EUR", interval="month", name="Bare")
-        plan_id = billing_store.create_plan(session, bare, fee).id
+        plan_id = plan_store.create_plan(session, bare, fee).id
     row = subscribe(sessions, creator)
     told = [(START, "a"), (day(2025, 2, 20), "late"), (day(2025, 3, 2), "c")]
     units = [Metered(row.id, "videos", Decimal(3), at, key) for at, key in told]
@@ -240,7 +241,7 @@ def test_two_prices_may_be_for_one_meter(sessions: Sessions, creator: User) -> N
     with sessions.begin() as session:
         prices = [NewPrice(code, code, Flat(Decimal(100)), meter="videos") for code in ("look", "keep")]
         plan = Plan(id=new_id(), code="both", currency="EUR", interval="month", name="Both")
-        plan_id = billing_store.create_plan(session, plan, prices).id
+        plan_id = plan_store.create_plan(session, plan, prices).id
     row = subscribe(sessions, creator, plan_id=plan_id)
     with sessions.begin() as session:
         billing_usage.record(session, [Metered(row.id, "videos", Decimal(3), START, "a")])

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from huntaze.clients.build import Clients
 from huntaze.clients.object_store import MemoryObjectStore
 from huntaze.clients.payments.embedded import EmbeddedGateway
-from huntaze.models import billing_credit, billing_store, job_claim, job_dispatch, job_enqueue, payment_inbox
+from huntaze.models import billing_credit, job_claim, job_dispatch, job_enqueue, payment_inbox, plan_store
 from huntaze.models.ai_usage import UsageLog
 from huntaze.models.base import new_id
 from huntaze.models.billing_invoices import Receivable
@@ -19,7 +19,6 @@ from huntaze.models.billing_ledger import BillingAudit as Audit
 from huntaze.models.billing_meters import AI_COST, STORAGE, VIDEOS
 from huntaze.models.billing_payments import InboxMessage, PaymentAttempt
 from huntaze.models.billing_plans import Plan
-from huntaze.models.billing_store import NewPrice
 from huntaze.models.billing_subscriptions import UsageRecord
 from huntaze.models.content import Content, ContentTask
 from huntaze.models.database import Sessions
@@ -37,6 +36,7 @@ from huntaze.models.job_args import (
 from huntaze.models.job_dispatch import Turns
 from huntaze.models.job_kinds import KINDS
 from huntaze.models.jobs import Job, JobState
+from huntaze.models.plan_store import NewPrice
 from huntaze.models.users import User
 from huntaze.pipelines.billing.pricing import PerUnit
 from huntaze.pipelines.errors import Permanent, Transient
@@ -279,7 +279,7 @@ def test_meters_count_each_thing_once(sessions: Sessions, creator: User, claim: 
     with sessions.begin() as session:
         prices = [NewPrice(meter, meter, PerUnit(Decimal(1)), meter=meter) for meter in (VIDEOS, AI_COST, STORAGE)]
         plan = Plan(id=new_id(), code="metered", name="Metered", currency="EUR", interval="month")
-        billing_store.create_plan(session, plan, prices)
+        plan_store.create_plan(session, plan, prices)
     row = subscribe(sessions, creator, plan_id=plan.id)
     common = {"creator_id": creator.id, "kind": "video", "name": "x", "content_type": "video/mp4"}
     with sessions.begin() as session:

@@ -2,7 +2,6 @@
 lets a new one begin: the rest is billed by the new terms in the same transaction."""
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,40 +12,15 @@ from sqlalchemy.orm import Session
 from huntaze.models import billing_domain, billing_run, billing_usage
 from huntaze.models.base import new_id
 from huntaze.models.billing_invoices import Invoice, InvoiceLine
-from huntaze.models.billing_plans import Plan, PlanPrice
+from huntaze.models.billing_plans import Plan
 from huntaze.models.billing_run import Billed, RunPolicy
 from huntaze.models.billing_subscriptions import Subscription, SubscriptionChange, SubscriptionStatus
 from huntaze.pipelines.billing import changes
 from huntaze.pipelines.billing.invoice import Draft
 from huntaze.pipelines.billing.periods import zone_of
-from huntaze.pipelines.billing.pricing import Terms
-from huntaze.pipelines.billing.terms import terms_to_json
 from huntaze.pipelines.errors import Permanent
 
 AS_USUAL = RunPolicy()
-
-
-@dataclass(frozen=True)
-class NewPrice:
-    """A line of a plan that is to be."""
-
-    code: str
-    description: str
-    terms: Terms
-    meter: str | None = None
-    in_arrears: bool = False
-    taxable: bool = True
-
-
-def create_plan(session: Session, plan: Plan, prices: Sequence[NewPrice]) -> Plan:
-    """Writes a version of a plan with its prices, in their order."""
-    session.add(plan)
-    session.flush()
-    for position, one in enumerate(prices):
-        values = {**one.__dict__, "terms": terms_to_json(one.terms)}
-        session.add(PlanPrice(plan_id=plan.id, position=position, **values))
-    session.flush()
-    return plan
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.orm import Session
 
-from huntaze.models import billing_store
+from huntaze.models import plan_store
 from huntaze.models.base import new_id
 from huntaze.models.billing_plans import Coupon, Plan, PlanPrice, TaxRate
-from huntaze.models.billing_store import NewPrice
 from huntaze.models.billing_subscriptions import Subscription
+from huntaze.models.plan_store import NewPrice
 from huntaze.pipelines.billing.catalog import BadCatalog, Catalog, CouponTable, PlanTable, TaxTable
 from huntaze.pipelines.billing.terms import terms_to_json
 
@@ -55,7 +55,7 @@ def _plan(session: Session, catalog: Catalog, wanted: PlanTable) -> Loaded:
     if sold and _same(session, sold[0], values, prices):
         return Loaded("plan", wanted.code, "unchanged", sold[0].version)
     version = rows[0].version + 1 if rows else 1
-    billing_store.create_plan(session, Plan(id=new_id(), code=wanted.code, version=version, **values), prices)
+    plan_store.create_plan(session, Plan(id=new_id(), code=wanted.code, version=version, **values), prices)
     return Loaded("plan", wanted.code, "changed" if rows else "made", version)
 
 

@@ -1,12 +1,38 @@
-"""Which plans there are to change to."""
+"""Plans as rows: a version is written once, and the newest that is not retired is what can be subscribed to."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from huntaze.models.billing_plans import Plan
+from huntaze.models.billing_plans import Plan, PlanPrice
+from huntaze.pipelines.billing.pricing import Terms
+from huntaze.pipelines.billing.terms import terms_to_json
+
+
+@dataclass(frozen=True)
+class NewPrice:
+    """A line of a plan that is to be."""
+
+    code: str
+    description: str
+    terms: Terms
+    meter: str | None = None
+    in_arrears: bool = False
+    taxable: bool = True
+
+
+def create_plan(session: Session, plan: Plan, prices: Sequence[NewPrice]) -> Plan:
+    """Writes a version of a plan with its prices, in their order."""
+    session.add(plan)
+    session.flush()
+    for position, one in enumerate(prices):
+        values = {**one.__dict__, "terms": terms_to_json(one.terms)}
+        session.add(PlanPrice(plan_id=plan.id, position=position, **values))
+    session.flush()
+    return plan
 
 
 def newest(session: Session, code: str) -> Plan | None:

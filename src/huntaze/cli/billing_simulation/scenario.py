@@ -8,10 +8,10 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from huntaze.models import billing_store
+from huntaze.models import plan_store
 from huntaze.models.base import new_id
 from huntaze.models.billing_plans import Coupon, Plan, TaxRate
-from huntaze.models.billing_store import NewPrice
+from huntaze.models.plan_store import NewPrice
 from huntaze.pipelines.billing.periods import Unit
 from huntaze.pipelines.billing.pricing import Flat, Mode, PerUnit, Terms, Tier, Tiered
 
@@ -90,7 +90,7 @@ def open_market(session: Session) -> Market:
             dunning={"end": "pause"} if code == "basic" else {},
         )
         prices = [NewPrice("fee", code.title(), fee), NewPrice("usage", "Videos", usage, meter=METER)]
-        billing_store.create_plan(session, plan, prices)
+        plan_store.create_plan(session, plan, prices)
         plans.append(Sold(plan.id, currency, unit, count, trial))
     coupons = [
         Coupon(id=new_id(), code="THIRD", percent=Decimal("33.33")),
