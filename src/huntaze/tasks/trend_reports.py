@@ -58,8 +58,10 @@ def make_trend_report(ctx: JobContext, args: TrendsReport) -> None:
 
 
 def _words(ctx: JobContext, week: Week) -> dict[str, Any]:
-    """A model's, if there is one and money, and if what it writes holds; else the same figures in plain sentences."""
-    plain = {"paragraphs": template(week), "source": "template"}
+    """A model's, if there is one and money, and if what it writes holds; else the same figures in plain sentences. The
+    sandbox, which has read nothing, gets those added."""
+    sentences = template(week)
+    plain = {"paragraphs": sentences, "source": "template"}
     if not week.trends:
         return plain
     caller = Caller(ctx.job.creator_id, ctx.job.id, patience_s=_PATIENCE_S)
@@ -67,7 +69,9 @@ def _words(ctx: JobContext, week: Week) -> dict[str, Any]:
         answer = ask_checked(ctx.clients.ai, build_request(week), caller, lambda text: parse_words(text, week))
     except (HuntazeError, UnusableAnswer):
         return plain
-    return {"paragraphs": answer.value, "source": "sandbox" if answer.replies[-1].sandbox else "model"}
+    if answer.replies[-1].sandbox:
+        return {"paragraphs": [*answer.value, *sentences], "source": "sandbox"}
+    return {"paragraphs": answer.value, "source": "model"}
 
 
 def _files(ctx: JobContext, content: ReportContent, folder: str) -> list[dict[str, Any]]:
