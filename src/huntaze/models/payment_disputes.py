@@ -78,6 +78,12 @@ def _book(session: Session, gateway: str, moved: Movement, dispute: Dispute, pay
 
 
 def _tell(session: Session, type: str, dispute: Dispute, payment: Payment) -> None:
-    data = {"invoice_id": str(payment.invoice_id), "dispute_id": str(dispute.id), "state": dispute.state}
-    data |= {"amount_minor": dispute.amount_minor, "currency": dispute.currency, "reason": dispute.reason}
+    data = {
+        "invoice_id": str(payment.invoice_id),
+        "dispute_id": str(dispute.id),
+        "state": dispute.state,
+        "reason": dispute.reason,
+        "amount_minor": dispute.amount_minor,
+        "currency": dispute.currency,
+    }
     event_store.emit(session, payment.creator_id, type, payment.invoice_id, data)

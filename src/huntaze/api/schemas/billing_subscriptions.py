@@ -76,7 +76,7 @@ Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
 GatewayName = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")]
-_METHOD = {"customer": "cus_Qx2T6vYp0ZkFdE", "token": "pm_1Pxyz2eZvKYlo2C"}
+_METHOD: dict[str, Any] = {"customer": "cus_Qx2T6vYp0ZkFdE", "token": "pm_1Pxyz2eZvKYlo2C"}
 
 
 class PaymentMethodRequest(Body):

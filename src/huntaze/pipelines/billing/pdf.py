@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
+from fpdf.fonts import TTFFont
 
 from huntaze.pipelines.billing.document import InvoiceDocument, Party
 
@@ -67,6 +68,7 @@ class Page(FPDF):
         return shown
 
     def _shown(self, letter: str) -> str:
+        assert isinstance(self.current_font, TTFFont)
         backwards = unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT
         if letter.isspace() or (ord(letter) in self.current_font.cmap and not backwards):
             return "" if unicodedata.category(letter) == "Cf" else letter
