@@ -15,7 +15,7 @@ from huntaze.clients.s3 import S3ObjectStore
 from huntaze.models import trend_source_store
 from huntaze.models.database import Sessions
 from huntaze.models.jobs import Job
-from huntaze.models.trend_sources import ApifyDispatch, TrendRun
+from huntaze.models.trend_sources import ApifyDispatch, TrendRun, TrendSource
 from huntaze.models.users import User
 from huntaze.pipelines.trends.posts.sources import SourceSpec
 from huntaze.settings import Settings
@@ -76,6 +76,18 @@ def test_others_sources_are_not_there(api: httpx.Client, other: httpx.Client, se
         assert code(other.post(f"/v1/sources/{id}/runs")) == (404, "source.not_found")
     assert code(other.get(f"/v1/sources/{own['id']}")) == (404, "source.not_found")
     assert code(other.get(f"/v1/sources/{own['id']}/runs")) == (404, "source.not_found")
+
+
+def test_a_held_source_counts_again_when_its_owner_has_looked(
+    api: httpx.Client, other: httpx.Client, sessions: Sessions
+) -> None:
+    path = f"/v1/sources/{api.post('/v1/sources', json=OOTD).json()['id']}"
+    with sessions.begin() as session:
+        session.execute(update(TrendSource).values(held_at=func.clock_timestamp()))
+    assert code(other.patch(path, json={"state": "active"})) == (404, "source.not_found")
+    assert api.patch(path, json={"max_items": 60}).json()["held_at"] is not None, "nobody has said so"
+    assert api.patch(path, json={"state": "active"}).json()["held_at"] is None
+    assert api.get(path).json()["held_at"] is None
 
 
 def test_a_run_by_hand(api: httpx.Client, sessions: Sessions) -> None:

@@ -20,8 +20,8 @@ from huntaze.api.schemas.trend_sources import (
     SourceView,
 )
 from huntaze.api.services import ServicesOf
-from huntaze.models import trend_run_store, trend_source_store
-from huntaze.models.trend_sources import RunState, TrendSource
+from huntaze.models import trend_run_store, trend_source_store, trend_verdicts
+from huntaze.models.trend_sources import RunState, SourceState, TrendSource
 from huntaze.pipelines.errors import Permanent
 from huntaze.pipelines.trends.posts.post import Platform
 from huntaze.pipelines.trends.posts.sources import BadSource
@@ -90,10 +90,14 @@ def show_source(source_id: uuid.UUID, services: ServicesOf, caller: Reader) -> S
 
 @router.patch("/{source_id}", responses=problems(400, 404, s404=_NO_SOURCE), summary="Change or pause a source")
 def change_source(source_id: uuid.UUID, body: SourceChanges, services: ServicesOf, caller: Writer) -> SourceView:
-    """One's own. Runs under another `max_items` are not compared with those before."""
+    """One's own. Runs under another `max_items` are not compared with those before. `state: active` says of a held
+    source that somebody has looked: its alarms are closed, and its next runs count again."""
     with _told(), services.sessions.begin() as session:
         source = _own(session, source_id, caller)
         trend_source_store.change(session, source, body.changes())
+        if body.state == SourceState.ACTIVE:
+            trend_verdicts.release(session, source_id, caller.creator_id)
+            session.refresh(source)
     return SourceView.of(source)
 
 
