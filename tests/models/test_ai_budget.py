@@ -6,11 +6,12 @@ import subprocess
 import sys
 import textwrap
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -22,7 +23,7 @@ from huntaze.models.base import new_id
 from huntaze.models.database import Sessions, build_engine, build_sessions
 from huntaze.models.job_args import Noop
 from huntaze.models.users import User
-from huntaze.pipelines.ai.budget import Scope
+from huntaze.pipelines.ai.budget import WARN_PERCENT, Scope
 from huntaze.pipelines.ai.calls import Ask, Used
 from huntaze.pipelines.ai.errors import BudgetExhausted
 
@@ -362,3 +363,24 @@ def test_a_raised_limit_wakes_those_that_wait_and_is_warned_of_anew(
         assert ai_limits.remove(session, Scope("role", "vision")) is None
         assert ai_limits.remove(session, Scope.parse("total")) == []
     budget.reserve(ask(999 * DOLLAR))
+
+
+def test_a_call_looks_at_its_own_scopes_alone(budget: BudgetLedger, sessions: Sessions, creator: User) -> None:
+    """However many creators' sums there are: a plan is kept from when there were few."""
+    budget.reserve(one := ask(CENT, creator=creator.id))
+    events = {f"event_{percent}": new_id() for percent in WARN_PERCENT}
+    settled = events | vars(used(7)) | {"request_id": one.request_id}
+    with sessions() as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        for statement, given in ((ai_ledger._RESERVE, vars(one)), (ai_ledger._SETTLE, settled)):
+            plan = session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", given).scalar_one()
+            looks = [node["Index Cond"] for node in nodes(plan[0]["Plan"]) if node.get("Index Name") == "pk_ai_spend"]
+            assert len(looks) == 2
+            assert all("scope" in look and "month" in look for look in looks), looks
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All parts of a plan."""
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)

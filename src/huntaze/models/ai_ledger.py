@@ -144,7 +144,8 @@ _SETTLE = _compiled(
         SELECT scope FROM ai_spend JOIN found USING (month)
         WHERE scope IN ('total', 'role:' || role, 'creator:' || creator_id) ORDER BY scope FOR UPDATE OF ai_spend
     ), was AS MATERIALIZED (
-        SELECT request_id, month, bound_micro_usd, coalesce(cost_micro_usd, 0) AS charged, settled_at IS NULL AS open
+        SELECT request_id, month, role, creator_id, bound_micro_usd, coalesce(cost_micro_usd, 0) AS charged,
+               settled_at IS NULL AS open
         FROM usage_logs, (SELECT count(*) FROM locked) AS all_locked
         WHERE request_id = :request_id AND (settled_at IS NULL OR (outcome = '{LOST}' AND :cost_micro_usd IS NOT NULL))
         FOR UPDATE OF usage_logs
@@ -160,7 +161,7 @@ _SETTLE = _compiled(
         UPDATE ai_spend
         SET reserved_micro_usd = reserved_micro_usd - CASE WHEN open THEN bound_micro_usd ELSE 0 END,
             settled_micro_usd = settled_micro_usd + coalesce(:cost_micro_usd, bound_micro_usd) - charged
-        FROM was, locked WHERE ai_spend.month = was.month AND ai_spend.scope = locked.scope
+        FROM was WHERE ai_spend.month = was.month AND scope IN ('total', 'role:' || role, 'creator:' || creator_id)
         RETURNING ai_spend.month, ai_spend.scope, settled_micro_usd
     ), warned AS (
         INSERT INTO ai_warnings (month, scope, percent, settled_micro_usd, limit_micro_usd)
