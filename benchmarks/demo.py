@@ -1,4 +1,4 @@
-"""`huntaze demo` in an empty folder, and once more in the same: from nothing to an analysed video."""
+"""`huntaze demo` in an empty folder, and once more in the same: from nothing to an analysed video and recommendations."""
 
 import json
 import subprocess
@@ -34,6 +34,8 @@ def run(options: Options) -> Report:
     for name, runs in (("cold", cold), ("warm", warm)):
         totals = [float(facts["total_s"]) for _, facts in runs]
         report.add(f"{name}_video_s", median(totals), "s", f"{name}: upload to analysis")
+        scrapes = [float(facts["trends"]["total_s"]) for _, facts in runs]
+        report.add(f"{name}_trends_s", median(scrapes), "s", f"{name}: scrape to recommendations")
     for stage in warm[0][1]["stages"]:
         spent = median([float(facts["stages"][stage]) for _, facts in warm])
         report.add(f"warm_{_plain(stage)}_s", spent, "s", f"  warm, {stage}")
