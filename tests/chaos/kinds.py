@@ -105,7 +105,7 @@ _QUEUES: dict[type[JobArgs], str] = {
     Quick: "default",
     Delayed: "default",
     Call: "ai",
-    Ask: "ai",
+    Ask: "default",  # where most is killed
     Slow: "video",
     Parent: "default",
     Child: "ai",

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 _HICCUP = 10
+_LATENCY_S = 0.1  # between what was done and its answer: time to die in
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class OutsideWorld:
             request = await _read(reader)
             found = next((answer for path, answer in self.answers.items() if request.path.startswith(path)), self._call)
             reply = await found(request)
+            await asyncio.sleep(_LATENCY_S)
             if reply is not None:
                 head = f"HTTP/1.1 {reply.status} Whatever\r\nContent-Type: application/json\r\n"
                 head += f"Content-Length: {len(reply.body)}\r\nConnection: close\r\n\r\n"

@@ -23,7 +23,7 @@ from tests.chaos.outside import Reply, Request
 
 PATH = "/v1/chat/completions"
 _INPUT, _OUTPUT = 1, 2  # micro-USD a token
-_TIMEOUT_S = 5.0
+_TIMEOUT_S, _THOUGHT_S = 5.0, 0.4
 _COST, _BOUND = 150, 320  # of a question, about
 _TOP_UP_S = 4.0
 _PLENTY = 1_000_000_000
@@ -71,6 +71,7 @@ class Vendor:
         self.billed += _INPUT * sent + _OUTPUT * asked["max_tokens"]
         if call % _HANGS == 0:
             await asyncio.sleep(2 * _TIMEOUT_S)
+        await asyncio.sleep(_THOUGHT_S)
         if call % _DUMB == 0:
             return None
         if call % _ILL == 0:
@@ -150,7 +151,8 @@ class Purse:
         if self.asks and not self.used_up:
             found.append(Violation("wrong", None, "AI budget: it was never used up, so nothing was tried"))
         overspent = max((row.used - row.most for row in over), default=0)
-        return {"ai_calls": self.vendor.calls, "ai_refused": self.used_up, "overspent_micro_usd": overspent}, found
+        figures = {"ai_calls": self.vendor.calls, "ai_refused": self.used_up, "ai_swept": told.swept}
+        return figures | {"overspent_micro_usd": overspent}, found
 
 
 _REFUSED = text("SELECT count(*) FROM usage_logs WHERE outcome = 'budget'")
@@ -162,5 +164,6 @@ _LEFT = text("""
 """)
 _TOLD = text("""
     SELECT count(*) FILTER (WHERE outcome <> 'budget' AND NOT cache_hit) AS calls,
+           count(*) FILTER (WHERE outcome = 'lost') AS swept,
            coalesce(sum(cost_micro_usd), 0)::bigint AS cost FROM usage_logs
 """)
