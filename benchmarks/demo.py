@@ -1,4 +1,4 @@
-"""`huntaze demo` in an empty folder, and once more in the same: from nothing to an analysed video and recommendations."""
+"""`huntaze demo` in an empty folder, and once more in the same: from nothing to a video and trends, looked at."""
 
 import json
 import subprocess

@@ -8,7 +8,7 @@ from fpdf.enums import MethodReturnValue
 
 from huntaze.pipelines.billing.pdf import font_folder
 from huntaze.pipelines.reports.charts import HEIGHT_IN, WIDTH_IN
-from huntaze.pipelines.reports.content import ReportContent, changed, hour_named, named, shown
+from huntaze.pipelines.reports.content import ReportContent, came_back, changed, hour_named, named, shown
 
 _INK, _GREY, _RULE, _ACCENT = (28, 36, 48), (107, 114, 128), (229, 231, 235), (67, 56, 202)
 _MARGIN, _GAP, _ACROSS = 16.0, 4.0, 4  # mm; cards in a row
@@ -105,7 +105,9 @@ def _words(pdf: _Page, words: Sequence[str]) -> None:
     for one in words:
         pdf.set_font("DejaVu", "", 10)
         pdf.set_text_color(*_INK)
-        pdf.room_for(5 * len(pdf.multi_cell(pdf.epw, 5, one, dry_run=True, output=MethodReturnValue.LINES)))
+        height = pdf.multi_cell(pdf.epw, 5, one, dry_run=True, output=MethodReturnValue.HEIGHT)
+        assert isinstance(height, float)
+        pdf.room_for(height)
         pdf.multi_cell(pdf.epw, 5, one, align="L", new_x="LMARGIN", new_y="NEXT")
         pdf.set_y(pdf.get_y() + 3)
 
@@ -141,10 +143,7 @@ def _tables(pdf: _Page, content: ReportContent) -> None:
     _table(pdf, f"Best hours ({content.zone})", ("Hour", "Actions of fans", "Share"), hours)
     if any(one.persons for one in content.cohorts):
         months = max(len(one.retained) for one in content.cohorts)
-        rows = [
-            (f"{one.month:%b %Y}", f"{one.persons:,}", *(shown(kept, "share", None) for kept in one.shares[1:]))
-            for one in content.cohorts
-        ]
+        rows = [(f"{one.month:%b %Y}", f"{one.persons:,}", *came_back(one)) for one in content.cohorts]
         _table(
             pdf, "Who came back, by months since", ("First seen", "Fans", *(f"+{n}" for n in range(1, months))), rows
         )
