@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from huntaze.pipelines.analytics.statistics import Cohort, Compared, Figure, Hour, Point, Top
 from huntaze.pipelines.reports.charts import line_chart
-from huntaze.pipelines.reports.content import Line, ReportContent, changed, shown
+from huntaze.pipelines.reports.content import Line, ReportContent, came_back, changed, shown
 from huntaze.pipelines.reports.html import report_html
 from huntaze.pipelines.reports.pdf import report_pdf
 from huntaze.pipelines.reports.tables import COLUMNS, report_csv, report_parquet, rows
@@ -101,6 +101,9 @@ def test_values_for_people() -> None:
     assert shown(123_450, "minor", "EUR") == "1,234.50 EUR"
     assert shown(500, "minor", "JPY") == "500 JPY"
     assert shown(1_500_000, "bytes", None) == "1.5 MB"
+    assert [shown(cost, "micro-USD", None) for cost in (0, 354, 10_000)] == ["0.00 USD", "under 0.01 USD", "0.01 USD"]
+    assert came_back(Cohort(FIRST, 0, (0, 0))) == ["–"], "nobody was there to come back"
+    assert came_back(Cohort(FIRST, 4, (4, 1))) == ["25.0 %"]
     one = SHAPES["month"].figures
     assert [changed(figure) for figure in one[:4]] == ["+16 %", "new", "", "-3.0 points"]
     assert changed(replace(one[0], change=0.0)) == "as before"

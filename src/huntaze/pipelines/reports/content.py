@@ -77,7 +77,7 @@ def shown(value: float | None, unit: str, currency: str | None) -> str:
     if unit == "bytes":
         return _size(value)
     if unit == "micro-USD":
-        return f"{value / _MICRO:,.2f} USD"
+        return f"{value / _MICRO:,.2f} USD" if value == 0 or value >= _MICRO / 100 else "under 0.01 USD"
     return f"{value:,.0f}"
 
 
@@ -112,6 +112,11 @@ def named(one: Compared) -> str:
     """The figure's words, as a title."""
     words = one.figure.about[:1].upper() + one.figure.about[1:]
     return words if one.figure.currency is None else f"{words} ({one.figure.currency})"
+
+
+def came_back(cohort: Cohort) -> list[str]:
+    """Its shares in the months since; dashes where nobody was first seen."""
+    return [shown(kept if cohort.persons else None, "share", None) for kept in cohort.shares[1:]]
 
 
 def hour_named(hour: Hour) -> str:

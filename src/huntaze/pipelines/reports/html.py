@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from huntaze.pipelines.reports.content import ReportContent, changed, hour_named, named, shown
+from huntaze.pipelines.reports.content import ReportContent, came_back, changed, hour_named, named, shown
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _STYLE = """
@@ -74,10 +74,7 @@ def _cohorts(content: ReportContent) -> str:
     if not any(one.persons for one in content.cohorts):
         return ""
     width = max(len(one.retained) for one in content.cohorts)
-    rows = [
-        (f"{one.month:%B %Y}", f"{one.persons:,}", *(shown(kept, "share", None) for kept in one.shares[1:]))
-        for one in content.cohorts
-    ]
+    rows = [(f"{one.month:%B %Y}", f"{one.persons:,}", *came_back(one)) for one in content.cohorts]
     names = ("First seen", "Fans", *(f"+{month}" for month in range(1, width)))
     padded = [(*row, *("" for _ in range(len(names) - len(row)))) for row in rows]
     return _table("Who came back, by months since", names, padded)
