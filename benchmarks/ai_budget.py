@@ -20,6 +20,12 @@ from huntaze.pipelines.ai.errors import BudgetExhausted
 THREADS = 32
 QUICK_MOST = 2_000_000  # micro-USD that a call may cost: about 1,000 calls until the money is gone
 FULL_MOST = 200_000
+CREATORS = 10_000
+_SUMS = text("""
+    INSERT INTO ai_spend (month, scope)
+    SELECT date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC')::date, 'creator:' || gen_random_uuid()
+    FROM generate_series(1, :creators)
+""")
 _GIVE_UP = 20  # refusals in a row after which a thread believes that the money is gone
 
 
@@ -29,7 +35,8 @@ def main() -> None:
 
 
 def run(options: Options) -> Report:
-    """A race that reserves and settles, then reservations alone, then one caller without company."""
+    """A race that reserves and settles, then reservations alone, then one caller without company, then that again
+    where many have called before."""
     report, most = Report("ai_budget"), QUICK_MOST if options.quick else FULL_MOST
     report.sizes = {"threads": THREADS, "budget_micro_usd": DEFAULT_MONTHLY_MICRO_USD, "most_micro_usd": most}
     with rig() as stores:
@@ -38,7 +45,8 @@ def run(options: Options) -> Report:
         try:
             _race(build_sessions(engine), report, most, settles=True)
             _race(build_sessions(engine), report, most, settles=False)
-            _alone(build_sessions(engine), report, 100 if options.quick else 1000)
+            for creators in (0, CREATORS):
+                _alone(build_sessions(engine), report, 100 if options.quick else 1000, creators)
         finally:
             engine.dispose()
     return report
@@ -81,9 +89,12 @@ def _race(sessions: Sessions, report: Report, most: int, *, settles: bool) -> No
     report.add(f"{name}_overspent_micro_usd", over, "micro-USD", "taken beyond it", "0")
 
 
-def _alone(sessions: Sessions, report: Report, calls: int) -> None:
-    """What the ledger adds to a call."""
+def _alone(sessions: Sessions, report: Report, calls: int, creators: int) -> None:
+    """What the ledger adds to a call, in a month in which so many creators have asked before."""
     _empty(sessions)
+    with sessions.begin() as session:
+        session.execute(_SUMS, {"creators": creators})
+    behind = f", behind the sums of {creators} creators" if creators else ""
     ledger, reserved, settled = BudgetLedger(sessions), [], []
     for _ in range(calls):
         ask = Ask(new_id(), "vision", "model", None, None, 1000, 600.0)
@@ -96,7 +107,8 @@ def _alone(sessions: Sessions, report: Report, calls: int) -> None:
     for name, values in (("reserve", reserved), ("settle", settled)):
         for share in (0.5, 0.99):
             percent = f"p{100 * share:.0f}"
-            report.add(f"{name}_{percent}_ms", percentile(values, share), "ms", f"one {name}, one caller, {percent}")
+            key = f"{name}_crowd_{percent}_ms" if creators else f"{name}_{percent}_ms"
+            report.add(key, percentile(values, share), "ms", f"one {name}, one caller{behind}, {percent}")
 
 
 def _empty(sessions: Sessions) -> None:
