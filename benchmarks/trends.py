@@ -7,6 +7,7 @@ from benchmarks.rig.report import Options, Report, parse_options
 from huntaze.pipelines.trends.detector import Detector
 
 HOURS = 336
+FRAMES = 100  # a frame is a source under a cap, and a round has many
 PARTS = ("nab", "memory", "tables")
 
 
@@ -66,6 +67,8 @@ def _tables(report: Report, topics: int) -> None:
         report.versions = stores.store_versions()
         first, *others = scoring.rounds(stores, topics, 3)
         at_rest = scoring.state_bytes_at_rest(stores)
+        report.note(f"the same topics in {FRAMES} frames")
+        *_, apart = scoring.rounds(stores, topics, 2, FRAMES)
     last = others[-1]
     about = f"an hour's round of {topics:,} topics from and to the tables"
     report.add("round_s", last["all"], "s", about, "< 10 s")
@@ -73,6 +76,11 @@ def _tables(report: Report, topics: int) -> None:
         report.add(f"round_{part}_s", last[part], "s", f"  {part}")
     report.add("round_ours_cpu_s", last["ours"], "s", "  core time of our process")
     report.add("round_postgres_cpu_s", last["theirs"], "s", "  core time of PostgreSQL's")
+    report.add(
+        "frames_round_s", apart["all"], "s", f"  of {FRAMES} frames with {topics // FRAMES:,} topics each", "< 10 s"
+    )
+    report.add("frames_ours_cpu_s", apart["ours"], "s", "    core time of our process")
+    report.add("frames_postgres_cpu_s", apart["theirs"], "s", "    core time of PostgreSQL's")
     report.add("first_round_s", first["all"], "s", "  the first, which makes them")
     report.add("state_at_rest_bytes", at_rest / topics, "bytes", "  memory a topic at rest, with its key")
 

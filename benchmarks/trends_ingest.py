@@ -78,7 +78,7 @@ def collect(turn: Turn) -> Took:
     backend_s = cpu_seconds(backend) - before
     engine.dispose()
     clock, busy = ([_part(marks, part, of) for part in range(3)] for of in range(2))
-    return Took(clock[1], clock[2], *busy, backend=backend_s)
+    return Took(clock[1], clock[2], busy[0], busy[1], busy[2], backend_s)
 
 
 def _wait(barrier: Barrier) -> None:
@@ -112,11 +112,11 @@ class Collecting:
             self._report.note(f"{about}: {done:,} of {posts:,}, {done / taken:,.0f} a second")
         server = cpu_with_ended(self._server) - before
         self._report.add(f"{name}_per_s", posts / taken, "/s", f"posts a second: {about}", target)
-        costs = {part: sum(getattr(one, part) for one in found) for part in ("normalise", "store", "backend")}
+        costs = {of: sum(getattr(one, of) for one in found) for of in ("normalise", "store", "backend")}
         costs["other"] = max(0.0, server - costs["backend"])
         abouts = ("normalising", "storing, in our process", "storing, in PostgreSQL's", "its writers and checkpoints")
-        for (part, seconds), words in zip(costs.items(), abouts, strict=True):
-            self._report.add(f"{name}_{part}_us", 1e6 * seconds / posts, "us", f"  core time a post: {words}")
+        for (of, seconds), words in zip(costs.items(), abouts, strict=True):
+            self._report.add(f"{name}_{of}_us", 1e6 * seconds / posts, "us", f"  core time a post: {words}")
         self._report.add(f"{name}_cpu_us", 1e6 * sum(costs.values()) / posts, "us", "  in all")
         if name == "new":
             parse = sum(one.parse for one in found)

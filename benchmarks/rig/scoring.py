@@ -1,6 +1,8 @@
 """A round of scoring as large as the product's largest: in memory, and from and to the tables."""
 
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -52,18 +54,25 @@ def replay(counts: NDArray[np.float32]) -> InMemory:
     return InMemory(time.perf_counter() - begun, alarms)
 
 
-def rounds(stores: Rig, topics: int, hours: int) -> list[dict[str, float]]:
+def rounds(stores: Rig, topics: int, hours: int, frames: int = 1) -> list[dict[str, float]]:
     """Seconds of the parts of each hour's round, in which every topic has posts, and core seconds of ours and of
-    PostgreSQL's: the first makes them all."""
-    names = [Topic(TopicKind.HASHTAG, f"topic{number:06}") for number in range(topics)]
-    frame = _frame(stores)
-    server, found = postmaster(stores.engine), []
-    for hour in range(hours):
-        counted = _tally(names, _START + hour)
-        theirs, ours = cpu_with_ended(server), time.process_time()
-        found.append(_round(stores, frame, counted))
-        found[-1] |= {"ours": time.process_time() - ours, "theirs": cpu_with_ended(server) - theirs}
-    return found
+    PostgreSQL's: the first makes them all. Each frame has its share of the topics."""
+    names = [Topic(TopicKind.HASHTAG, f"{frames} frames {number:06}") for number in range(topics)]
+    made = [(_frame(stores, f"#{frames}_{number}"), names[number::frames]) for number in range(frames)]
+    return [_hour(stores, made, _START + hour) for hour in range(hours)]
+
+
+def _hour(stores: Rig, made: Sequence[tuple[DueFrame, Sequence[Topic]]], hour: int) -> dict[str, float]:
+    """All frames, one after the other. To count is not measured."""
+    total, server = defaultdict[str, float](float), postmaster(stores.engine)
+    before = cpu_with_ended(server)
+    for frame, names in made:
+        counted = _tally(names, hour)
+        ours = time.process_time()
+        for part, seconds in _round(stores, frame, counted).items():
+            total[part] += seconds
+        total["ours"] += time.process_time() - ours
+    return {**total, "theirs": cpu_with_ended(server) - before}
 
 
 def state_bytes_at_rest(stores: Rig) -> int:
@@ -72,15 +81,15 @@ def state_bytes_at_rest(stores: Rig) -> int:
         return int(connection.execute(text("SELECT pg_total_relation_size('detector_states')")).scalar_one())
 
 
-def _frame(stores: Rig) -> DueFrame:
+def _frame(stores: Rig, query: str) -> DueFrame:
     start = datetime(2026, 11, 1, tzinfo=UTC)
-    source = {"id": new_id(), "next": start + timedelta(days=999)}
+    source = {"id": new_id(), "query": query, "next": start + timedelta(days=999)}
     with stores.sessions.begin() as session:
         session.execute(
             text("""
                 INSERT INTO trend_sources (id, platform, query, cron, next_run_at, actor, max_items,
                                            max_charge_micro_usd, state)
-                VALUES (:id, 'tiktok', '#bench', '0 * * * *', :next, 'x/y', 1000000, 1, 'active')
+                VALUES (:id, 'tiktok', :query, '0 * * * *', :next, 'x/y', 1000000, 1, 'active')
             """),
             source,
         )
@@ -90,7 +99,7 @@ def _frame(stores: Rig) -> DueFrame:
     return DueFrame(made.id, made.source_id, made.max_items, "tiktok", None, _START, _START + 1)
 
 
-def _tally(names: list[Topic], hour: int) -> Tally:
+def _tally(names: Sequence[Topic], hour: int) -> Tally:
     counted = Tally(hour, hour + 1)
     counted.sample[hour] = 2 * len(names)
     for number, topic in enumerate(names):
