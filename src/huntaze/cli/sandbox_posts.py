@@ -15,12 +15,8 @@ from typing import Any, Final
 STEP_S: Final = 120
 HOUR_S: Final = 3600
 WAVE_S: Final = 6 * HOUR_S  # from one to the next
-_SHAPE_H = (
-    (0, 0.0),
-    (3, 0.5),
-    (5, 0.5),
-    (9, 0.0),
-)  # hours since a wave began, and its share of posts; straight between
+# Hours since a wave began, and its share of posts; straight between.
+_SHAPE_H = ((0, 0.0), (3, 0.5), (5, 0.5), (9, 0.0))
 # The 401st has the name of the first again: by then detection has forgotten that one.
 _WAVES = (
     "amber blue bright calm crisp deep early fresh gentle golden green hidden late light lunar mild new open pale warm",
