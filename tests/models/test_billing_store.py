@@ -1,14 +1,16 @@
 """What is done to subscriptions, and what it costs."""
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from huntaze.models import billing_audit, billing_store, billing_usage
-from huntaze.models.billing_invoices import Invoice, InvoiceLine
+from huntaze.models import billing_audit, billing_credit, billing_store, billing_usage
+from huntaze.models.billing_invoices import Invoice, InvoiceLine, Receivable, ReceivableState
 from huntaze.models.billing_plans import TaxRate
 from huntaze.models.billing_subscriptions import Subscription
 from huntaze.models.billing_usage import Metered
@@ -219,3 +221,28 @@ def test_a_change_first_bills_what_is_due(sessions: Sessions, creator: User) -> 
     row = subscribe(sessions, creator, BEGIN, plan_id=plan(sessions, 10_000, "pro"))
     change(sessions, row, HALF, quantity=3)
     assert [one.total_minor for one in invoices(sessions)] == [10_000, 0]
+
+
+def _credited(session: Session, invoice_id: uuid.UUID) -> None:
+    billing_credit.credit_note(session, invoice_id, 7500, reason="sorry", source_key="n", at=BEGIN)
+
+
+def _given_up(session: Session, invoice_id: uuid.UUID) -> None:
+    session.get_one(Receivable, invoice_id).state = ReceivableState.UNCOLLECTED
+
+
+def _written_off(session: Session, invoice_id: uuid.UUID) -> None:
+    billing_credit.write_off(session, invoice_id, BEGIN)
+
+
+@pytest.mark.parametrize(("lose", "back"), [(_credited, [-1250]), (_given_up, []), (_written_off, [])])
+def test_a_change_gives_back_nothing_a_second_time_nor_what_was_never_paid(
+    sessions: Sessions, creator: User, lose: Callable[[Session, uuid.UUID], None], back: list[int]
+) -> None:
+    row = subscribe(sessions, creator, BEGIN, plan_id=plan(sessions, 10_000, "pro"))
+    run(sessions, BEGIN)
+    with sessions.begin() as session:
+        lose(session, invoices(sessions)[0].id)
+    change(sessions, row, HALF, plan_id=plan(sessions, 30_000, "max"))
+    given = [amount for name, amount in amounts(sessions, invoices(sessions)[1]) if name.startswith("Unused")]
+    assert given == back

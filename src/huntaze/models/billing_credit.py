@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from huntaze.models import billing_books, event_store, payment_disputes, payment_store
@@ -162,6 +162,24 @@ def _not_refunded(session: Session, refund: Refund, payment: Payment, at: dateti
     billing_books.post(session, [booked])
     if not overtaken:
         billing_books.move_credit(session, {holder: refund.amount_minor})
+
+
+_LOST = text("""
+    SELECT coalesce((SELECT sum(total_minor) FROM credit_notes WHERE invoice_id = owed.invoice_id), 0)
+         + coalesce((SELECT sum(amount_minor) FROM ledger_entries
+                     WHERE invoice_id = owed.invoice_id AND account = 'write_off'), 0)
+         + coalesce((SELECT sum(dispute.amount_minor) FROM disputes AS dispute
+                     JOIN payments AS payment ON payment.id = dispute.payment_id
+                     WHERE payment.invoice_id = owed.invoice_id AND dispute.state <> 'won'), 0)
+         + CASE owed.state WHEN 'uncollected' THEN owed.open_minor ELSE 0 END
+    FROM receivables AS owed WHERE owed.invoice_id = :invoice_id
+""")
+
+
+def lost_minor(session: Session, invoice_id: uuid.UUID) -> int:
+    """What of an invoice is not ours any more or never will be: credited, given up, taken back by a bank. A change in
+    its period gives nothing of that back a second time."""
+    return int(session.execute(_LOST, {"invoice_id": invoice_id}).scalar_one())
 
 
 def write_off(session: Session, invoice_id: uuid.UUID, at: datetime) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from huntaze.models import billing_domain, billing_run, billing_usage
+from huntaze.models import billing_credit, billing_domain, billing_run, billing_usage
 from huntaze.models.base import new_id
 from huntaze.models.billing_invoices import Invoice, InvoiceLine
 from huntaze.models.billing_plans import Plan
@@ -219,9 +219,12 @@ def _give_back(session: Session, row: Subscription, at: datetime, change_id: uui
         .where(Invoice.subscription_id == row.id, Invoice.period_start == row.period_start)
         .order_by(InvoiceLine.position)
     )
-    billed = [billing_domain.line_of(line) for line in session.scalars(query)]
+    rows = session.scalars(query).all()
+    lost = billing_credit.lost_minor(session, rows[0].invoice_id) if rows else 0
+    billed = [billing_domain.line_of(line) for line in rows]
     cycle = billing_domain.billed_cycle_of(row, offer)
-    lines = changes.credit_lines(billed, at, cycle, offer.plan.proration, change=str(change_id))
+    rule = offer.plan.proration
+    lines = changes.credit_lines(billed, at, cycle, rule, change=str(change_id), lost_minor=lost)
     billing_usage.carry(session, row.id, lines)
 
 

@@ -38,16 +38,19 @@ def credit_note(line: Line, share: Fraction) -> CreditNote:
 
 
 def credit_lines(
-    billed: Sequence[Line], at: datetime, cycle: Cycle, rule: Proration, *, change: str
+    billed: Sequence[Line], at: datetime, cycle: Cycle, rule: Proration, *, change: str, lost_minor: int = 0
 ) -> tuple[Line, ...]:
-    """What is given back of fees that were billed in advance, for the time from `at` on. `change` names the change."""
-    return tuple(one for line in billed for one in _credit(line, at, cycle, rule, change))
+    """What is given back of fees that were billed in advance, for the time from `at` on. `change` names the change.
+    `lost_minor`: what was taken back of these lines before, or never paid; of that nothing is given back."""
+    asked = sum(max(line.total_minor, 0) for line in billed)
+    kept = max(1 - Fraction(lost_minor, asked), Fraction(0)) if lost_minor and asked else Fraction(1)
+    return tuple(one for line in billed for one in _credit(line, at, cycle, rule, change, kept))
 
 
-def _credit(line: Line, at: datetime, cycle: Cycle, rule: Proration, change: str) -> list[Line]:
+def _credit(line: Line, at: datetime, cycle: Cycle, rule: Proration, change: str, kept: Fraction) -> list[Line]:
     left = Period(max(at, line.period.start), max(at, line.period.end))
     share = unused(line.period, left, cycle.period_at(line.period.start), cycle.zone, rule)
-    amount = round_half_away(line.price_minor * share)
+    amount = round_half_away(line.price_minor * share * kept)
     if not amount or amount < 0:
         return []
     given_back = Line(
