@@ -107,3 +107,13 @@ def test_what_no_job_can_be_made_of_is_told(run: Run, sessions: Sessions) -> Non
     assert (nobody.exit_code, nobody.stderr) == (2, "--creator nobody: there is no creator with this handle or id.\n")
     early = run("trends", "detect", "--slot", "2099-01-01")
     assert (early.exit_code, "has not come yet" in early.stderr) == (2, True)
+
+
+def test_a_report_is_asked_for_and_listed(run: Run, creator: User) -> None:
+    asked = json.loads(run("trends", "report", "--creator", creator.handle, "--json").stdout)
+    assert (asked["state"], asked["creator_id"]) == ("making", str(creator.id))
+    told = run("trends", "report", "--creator", creator.handle).stdout
+    assert asked["id"] in told, "it is being made"
+    assert run("trends", "reports").stdout.splitlines()[1].split()[:2] == [asked["id"], "asked"]
+    assert json.loads(run("trends", "reports", "--creator", creator.handle, "--json").stdout) == [asked]
+    assert run("trends", "reports", "--creator", "nobody").exit_code == 2
