@@ -19,7 +19,16 @@ from hypothesis.stateful import (
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from huntaze.models import billing_audit, billing_credit, billing_run, billing_store, billing_usage, payment_store
+from huntaze.models import (
+    billing_audit,
+    billing_credit,
+    billing_run,
+    billing_store,
+    billing_usage,
+    billing_watch,
+    payment_disputes,
+    payment_store,
+)
 from huntaze.models.billing_invoices import Invoice, Receivable
 from huntaze.models.billing_plans import Coupon, TaxRate
 from huntaze.models.billing_run import RunPolicy
@@ -28,12 +37,24 @@ from huntaze.models.billing_usage import Metered
 from huntaze.models.database import Sessions
 from huntaze.models.users import User
 from huntaze.pipelines.errors import Permanent
-from huntaze.pipelines.payments.outcomes import Declined, Outcome, RequiresAction, Succeeded, Unknown
+from huntaze.pipelines.payments.outcomes import (
+    Declined,
+    DisputeNotice,
+    DisputeState,
+    Movement,
+    Outcome,
+    RequiresAction,
+    Succeeded,
+    Unknown,
+)
 from tests.models.billing_kit import START, make_plan
 
 POLICY = RunPolicy(batch=2, most_periods=100)
 OUTCOMES = [Succeeded("ch"), Declined("short", True), Declined("lost", False), RequiresAction("pi"), Unknown("timeout")]
-REFUSED = {f"subscription.{why}" for why in ("not_active", "not_paused", "too_early")} | {"invoice.overcredited"}
+REFUSED = {f"subscription.{why}" for why in ("not_active", "not_paused", "too_early")} | {
+    "invoice.overcredited",
+    "invoice.disputed",
+}
 PLANS = [(3100, "month"), (1000, "month"), (365_00, "year"), (777, "week")]
 
 # Units on the invoices are the units that were marked, and no line has others.
@@ -43,8 +64,9 @@ _UNITS = text("""
     FROM usage_records WHERE invoice_id IS NOT NULL
 """)
 _TABLES = """
-    billing_audits, billing_items, coupons, credit_balances, credit_grants, credit_notes, invoice_counters,
-    invoice_lines, invoices, ledger_entries, payment_attempts, payments, plan_prices, plans, receivables, refunds,
+    billing_audits, billing_items, coupons, credit_balances, credit_grants, credit_notes, dispute_movements, disputes,
+    invoice_counters, invoice_lines, invoices, ledger_entries, payment_attempts, payments, plan_prices, plans,
+    receivables, refunds,
     subscription_changes, subscriptions, tax_rates, usage_records, payment_inbox
 """
 
@@ -180,6 +202,18 @@ class Billing(RuleBasedStateMachine):
             for refund_id in billing_credit.refunds_due(session):
                 outcome = Succeeded("re") if given else Declined("closed", retryable=False)
                 billing_credit.settle_refund(session, refund_id, outcome, self.now)
+
+    @rule(state=st.sampled_from(DisputeState), moved=st.integers(0, 3), hours=st.integers(-3, 3))
+    def dispute(self, state: DisputeState, moved: int, hours: int) -> None:
+        """One a payment, told of in any order, with as many of its movements as there were then."""
+        with self.sessions.begin() as session:
+            for reference, amount, currency in billing_watch.newest_payments(session, 1):
+                all_moved = [
+                    Movement(f"{reference}:{n}", sum_, currency) for n, sum_ in enumerate((-amount, -15, amount))
+                ]
+                told = (state, "general", amount, currency, self.now + timedelta(hours=hours))
+                notice = DisputeNotice(reference, reference, *told, tuple(all_moved[:moved]))
+                payment_disputes.settle(session, "embedded", notice, self.now)
 
     @rule()
     def give_up(self) -> None:

@@ -30,7 +30,7 @@ def settle(session: Session, gateway: str, notice: DisputeNotice, at: datetime) 
     """Books what moved and is not booked yet; returns what was made of the notice, in a few words."""
     query = select(Payment).join(PaymentAttempt, PaymentAttempt.id == Payment.attempt_id)
     query = query.where(Payment.reference == notice.reference, PaymentAttempt.gateway == gateway)
-    payment = session.scalars(query).one_or_none()
+    payment = session.scalars(query.order_by(Payment.id).limit(1)).one_or_none()
     if payment is None:
         return "not of a payment of ours"
     payment_store.lock(session, payment.invoice_id)  # credit notes wait, and other notices of this payment
