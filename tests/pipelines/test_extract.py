@@ -210,6 +210,8 @@ def test_damaged_pictures_are_tolerated_and_told() -> None:
     seen = look(bytes(data))
     assert seen.damaged
     assert len(seen.grid.cells) >= 1
+    strip = {picture.pts for picture in seen.pictures.strip}
+    assert {picture.pts for picture in seen.pictures.keyframes} <= strip, "what is good enough for a cell has a tile"
 
 
 @settings(deadline=None, max_examples=60)

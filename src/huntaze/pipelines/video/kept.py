@@ -157,7 +157,8 @@ class Kept:
         with ThreadPoolExecutor(1, "poster") as beside:  # decodes only: see `Scaler` for why it must not scale
             finer = beside.submit(_finer, best, again)
             images = [(looks[at], self._image(looks[at])) for at in chosen]
-            strip = _keyframes([(look, self._tile(look)) for look in looks if not look.corrupt])
+            whole = [look for at, look in enumerate(looks) if at in chosen or not look.corrupt]
+            strip = _keyframes([(look, self._tile(look)) for look in whole])
         keyframes = _keyframes(images)
         if not keyframes:
             return None
@@ -225,8 +226,8 @@ class Judged:
 
 @dataclass(frozen=True)
 class Finished:
-    """What goes into the cells, ascending in time, and the poster. strip: all that was looked at, for the storyboard,
-    ascending in time, tiles or larger."""
+    """What goes into the cells, ascending in time, and the poster. strip: all that was looked at and is whole, and
+    what is in the cells, for the storyboard, ascending in time, tiles or larger."""
 
     keyframes: tuple[Keyframe, ...]
     poster: Poster
