@@ -170,15 +170,15 @@ def test_each_row_is_known_by_its_place(sessions: Sessions) -> None:
         assert session.scalars(places.order_by(TrendRawRow.row_offset)).all() == [7, 9, 10, 13]
 
 
-def test_two_pages_in_one_transaction(sessions: Sessions) -> None:
-    page = page_of()
+def test_pages_in_one_transaction_are_apart(sessions: Sessions) -> None:
     with sessions.begin() as session:
         for first in (0, 10):
+            page = page_of(observed_at=NOW + timedelta(hours=first))
             items = [video(n) for n in range(first, first + 12)]
-            told = [normalise("tiktok", item, KEYS, NOW) for item in items]
+            told = [normalise("tiktok", item, KEYS, page.observed_at) for item in items]
             fresh = trend_ingest.store_page(session, page, first, told, items).posts_new
     assert fresh == 10
-    assert counts(sessions) == (22, 22, 22)
+    assert counts(sessions) == (22, 24, 24)
 
 
 def test_old_posts_go_whoever_found_them(sessions: Sessions) -> None:
