@@ -25,6 +25,7 @@ from huntaze.tasks.trend_collect import PAGE
 
 COLLECTORS = 2  # as two workers would: one transaction a page each
 LEAST_OF_TURN = 10  # pages: progress is told after each turn
+_PATIENCE_S = 300.0  # for a turn: a collector that was killed is not waited for
 _KEYS = AuthorKeys({1: b"benchmark-benchmark"})
 _FIRST = datetime.fromtimestamp(FIRST_S, UTC)
 
@@ -83,7 +84,7 @@ def collect(turn: Turn) -> Took:
 
 def _wait(barrier: Barrier) -> None:
     """Nobody begins before all are there: one would do the work of two."""
-    barrier.wait()
+    barrier.wait(_PATIENCE_S)
 
 
 def _part(marks: Sequence[tuple[float, float]], part: int, of: int) -> float:
@@ -105,7 +106,8 @@ class Collecting:
         turn = max(LEAST_OF_TURN, pages // 10)
         for first in range(0, pages, turn):
             part = range(first, min(first + turn, pages))
-            took = self._pool.map(collect, [Turn(self._url, seed, part, hours) for seed in seeds], chunksize=1)
+            turns = [Turn(self._url, seed, part, hours) for seed in seeds]
+            took = self._pool.map_async(collect, turns, chunksize=1).get(_PATIENCE_S)
             taken += max(one.normalising + one.storing for one in took)
             found += took
             done = PAGE * part.stop * len(seeds)
