@@ -106,7 +106,7 @@ def _marks(name: str, moment: Column[Any]) -> Table:
 
 
 # Rows of other domains that tell of something, by table: triggers name them in the transaction that writes them
-# (migration 0020), and `analytics_sources` takes them away by deletion.
+# (migration 0019), and `analytics_sources` takes them away by deletion.
 HEARD = Table(
     "analytics_heard",
     Base.metadata,
