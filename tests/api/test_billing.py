@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from huntaze.api.routes.billing_invoices import HTML, JSON, PDF, preferred
 from huntaze.models import billing_reads, billing_store, billing_usage
@@ -151,7 +152,30 @@ def test_a_scheduled_change_can_still_be_had_now(api: httpx.Client, subscription
     assert len(listed(api)["invoices"]) == 3
 
 
-def test_pause_resume_and_cancel(api: httpx.Client, subscription: Subscription) -> None:
+def settle_all(sessions: Sessions) -> None:
+    """As if all invoices were paid."""
+    with sessions.begin() as session:
+        paid = "UPDATE receivables SET open_minor = 0, state = 'paid', next_attempt_at = NULL, settled_at = now()"
+        session.execute(text(f"{paid} WHERE open_minor > 0"))
+
+
+def test_what_is_not_paid_is_not_given_back(
+    api: httpx.Client, sessions: Sessions, creator: User, subscription: Subscription
+) -> None:
+    assert post(api, f"{subscription.id}/change", plan="team").status_code == 200, "an upgrade asks for more"
+    before = listed(api)["invoices"]
+    for path, body in (("change", {"plan": "pro"}), ("preview", {"plan": "pro"}), ("pause", {})):
+        refused = post(api, f"{subscription.id}/{path}", **body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "subscription.unpaid"), path
+    assert listed(api)["invoices"] == before
+    assert post(api, f"{subscription.id}/change", plan="pro", now=False).status_code == 200, "from the next period on"
+    settle_all(sessions)
+    assert post(api, f"{subscription.id}/change", plan="pro").status_code == 200
+    assert listed(api)["invoices"][0]["total_minor"] < 0
+
+
+def test_pause_resume_and_cancel(api: httpx.Client, sessions: Sessions, subscription: Subscription) -> None:
+    settle_all(sessions)
     assert post(api, f"{subscription.id}/pause").json()["status"] == "paused"
     refused = post(api, f"{subscription.id}/pause")
     assert (refused.status_code, refused.json()["code"]) == (409, "subscription.not_active")

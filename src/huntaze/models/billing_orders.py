@@ -168,6 +168,25 @@ def check_customer(session: Session, creator_id: uuid.UUID, card: Card | None, f
         raise BadOrder("payment.other_customer", field, message)
 
 
+def refuse_unpaid_credit(session: Session, subscription_id: uuid.UUID) -> None:
+    """Who has not paid for a period gets no credit for its rest: it would pay for something else, and the period might
+    never be paid. Raises Permanent(subscription.unpaid) where anything of the subscription is owed."""
+    owed = (
+        select(Receivable.invoice_id)
+        .join(Invoice, Invoice.id == Receivable.invoice_id)
+        .where(Invoice.subscription_id == subscription_id, Receivable.open_minor > 0)
+    )
+    if session.execute(select(exists(owed))).scalar_one():
+        message = "This gives back what is not paid yet; pay the open invoice of this subscription first."
+        raise Permanent("subscription.unpaid", message)
+
+
+def is_credit(session: Session, numbers: Sequence[int]) -> bool:
+    """Whether one of these invoices gives more back than it asks for."""
+    query = select(Invoice.id).where(Invoice.number.in_(numbers), Invoice.total_minor < 0)
+    return bool(session.execute(select(exists(query))).scalar_one())
+
+
 def _trial_days(order: Order, plan: Plan, had: Sequence[str]) -> int:
     if order.terms is not None and order.terms.trial_days is not None:
         return order.terms.trial_days

@@ -100,6 +100,8 @@ def preview_change(
         )
         if draft is None:
             raise ProblemError(409, "subscription.held", "This change cannot be billed without a person's look at it.")
+        if draft.total_minor < 0:
+            billing_orders.refuse_unpaid_credit(session, subscription_id)
         return PreviewView.of(draft, at)
 
 
@@ -108,14 +110,17 @@ def change_subscription(
     subscription_id: uuid.UUID, body: ChangeRequest, services: ServicesOf, caller: Writer
 ) -> SubscriptionView:
     """With `now`, the unused rest of what was billed is given back and the rest of the period billed by the new terms,
-    on an invoice of its own. Asking again for what it is already changes nothing."""
+    on an invoice of its own. One that gives more back than it asks for has to wait until all is paid: 409
+    `subscription.unpaid`. Asking again for what it is already changes nothing."""
     with _changing(services, subscription_id, caller) as session:
         plan_id = _plan_id(session, body)
         row = billing_store.lock(session, subscription_id)
         wanted = (plan_id or row.plan_id, row.quantity if body.quantity is None else body.quantity)
         if wanted not in _had(row, body.now):
             at = billing_reads.db_now(session)
-            billing_store.change(session, row.id, at, plan_id=wanted[0], quantity=wanted[1], now=body.now)
+            made = billing_store.change(session, row.id, at, plan_id=wanted[0], quantity=wanted[1], now=body.now)
+            if billing_orders.is_credit(session, made.numbers):
+                billing_orders.refuse_unpaid_credit(session, row.id)
         return _view(session, subscription_id, caller)
 
 
@@ -128,8 +133,10 @@ def _had(row: Subscription, now: bool) -> set[tuple[uuid.UUID, int]]:
 
 @router.post("/{subscription_id}/pause", responses=_ACTIONS, summary="Pause a subscription")
 def pause_subscription(subscription_id: uuid.UUID, services: ServicesOf, caller: Writer) -> SubscriptionView:
-    """Nothing is billed until it is resumed; the unused rest of what was billed is given back on the next invoice."""
+    """Nothing is billed until it is resumed; the unused rest of what was billed is given back on the next invoice, so
+    all has to be paid before: 409 `subscription.unpaid`."""
     with _changing(services, subscription_id, caller) as session:
+        billing_orders.refuse_unpaid_credit(session, subscription_id)
         billing_store.pause(session, subscription_id, billing_reads.db_now(session))
         return _view(session, subscription_id, caller)
 
