@@ -131,6 +131,9 @@ def test_a_letter_that_cannot_be_set_is_a_box_and_the_foot_says_so(buyer: str, s
     assert page.normalize_text(buyer) == shown
     assert page.normalize_text(shown) == shown
     assert page.boxed == ("▯" in shown)
+    page.add_page()
+    assert page.finished().startswith(b"%PDF-")
+    assert all(font.ttfont.reader is None for font in page.fonts.values()), "no file of a font stays open"
 
 
 def test_numbers_have_no_needless_zeros_and_prices_their_currencys() -> None:

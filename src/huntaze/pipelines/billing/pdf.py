@@ -2,15 +2,12 @@
 
 import unicodedata
 from datetime import UTC
-from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 
-from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from fpdf.fonts import TTFFont
 
 from huntaze.pipelines.billing.document import InvoiceDocument, Party
+from huntaze.pipelines.pdf_sheet import PdfSheet
 
 _INK, _GREY, _RULE, _ACCENT = (28, 36, 48), (107, 114, 128), (229, 231, 235), (67, 56, 202)
 _MARGIN = 18.0  # mm
@@ -22,15 +19,6 @@ _NOTE = f"{_BOX} stands for a letter that this typeface does not have; the invoi
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
 
-@lru_cache(maxsize=1)
-def font_folder() -> Path:
-    """Where DejaVu is: matplotlib ships it, and is not imported for it."""
-    spec = find_spec("matplotlib")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
-
-
 def invoice_pdf(invoice: InvoiceDocument) -> bytes:
     """The file. What DejaVu lacks (Chinese, Japanese, Korean, emoji) or what would need an order and joins of its own
     (Arabic, Hebrew) is shown as boxes, and the foot of the page says so; the file's subject has the name in full."""
@@ -40,25 +28,19 @@ def invoice_pdf(invoice: InvoiceDocument) -> bytes:
     _parties(pdf, invoice)
     _table(pdf, invoice)
     _sums(pdf, invoice)
-    return bytes(pdf.output())
+    return pdf.finished()
 
 
-class Page(FPDF):
+class Page(PdfSheet):
     """A page that ends with the invoice's number and its own."""
 
     def __init__(self, invoice: InvoiceDocument) -> None:
-        super().__init__(format="A4")
+        super().__init__(_MARGIN)
         self.invoice = invoice
         self.boxed = False  # whether a letter had to be left out
-        self.set_margins(_MARGIN, _MARGIN, _MARGIN)
-        self.set_auto_page_break(False)
-        self.c_margin = 0  # text begins and ends where the rules do
-        self.add_font("DejaVu", "", font_folder() / "DejaVuSans.ttf")
-        self.add_font("DejaVu", "B", font_folder() / "DejaVuSans-Bold.ttf")
         self.set_title(f"Invoice {invoice.number}")
         self.set_author(invoice.seller.name)
         self.set_subject(f"Invoice to {invoice.buyer.name}")
-        self.set_lang("en")
         self.set_creation_date(invoice.issued_at.astimezone(UTC))
 
     def normalize_text(self, text: str) -> str:

@@ -3,10 +3,9 @@
 import io
 from collections.abc import Sequence
 
-from fpdf import FPDF
 from fpdf.enums import MethodReturnValue
 
-from huntaze.pipelines.billing.pdf import font_folder
+from huntaze.pipelines.pdf_sheet import PdfSheet
 from huntaze.pipelines.reports.charts import HEIGHT_IN, WIDTH_IN
 from huntaze.pipelines.reports.content import ReportContent, came_back, changed, hour_named, named, shown
 
@@ -29,22 +28,16 @@ def report_pdf(content: ReportContent, charts: Sequence[bytes]) -> bytes:
         pdf.image(io.BytesIO(chart), x=_MARGIN, y=top, w=pdf.epw)
         pdf.set_y(top + height + 2)
     _tables(pdf, content)
-    return bytes(pdf.output())
+    return pdf.finished()
 
 
-class _Page(FPDF):
+class _Page(PdfSheet):
     """A page that ends with the report's days and its number."""
 
     def __init__(self, content: ReportContent) -> None:
-        super().__init__(format="A4")
+        super().__init__(_MARGIN)
         self.content = content
-        self.set_margins(_MARGIN, _MARGIN, _MARGIN)
-        self.set_auto_page_break(False)
-        self.c_margin = 0
-        self.add_font("DejaVu", "", font_folder() / "DejaVuSans.ttf")
-        self.add_font("DejaVu", "B", font_folder() / "DejaVuSans-Bold.ttf")
         self.set_title(content.title)
-        self.set_lang("en")
         self.set_creation_date(content.made_at)
 
     def footer(self) -> None:
