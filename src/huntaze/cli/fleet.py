@@ -1,10 +1,8 @@
 """The whole fleet on one machine: what is not pointed elsewhere is embedded, then every process of ours is started."""
 
 import asyncio
-import http.client
 import os
 import secrets
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,15 +10,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from huntaze.cli.fleet_process import answers, nodes, service, spoke
 from huntaze.cli.stack.credentials import write_private
 from huntaze.cli.stack.errors import StackError
 from huntaze.cli.stack.ports import DEFAULT_PORTS, LOOPBACK, HeldPort
 from huntaze.cli.stack.rundir import RunDir
-from huntaze.cli.stack.service import Probe, Service, Stage
+from huntaze.cli.stack.service import Stage
 from huntaze.cli.stack.stores import Stores, start_stores
 from huntaze.cli.stack.supervisor import Supervisor
-from huntaze.models import node_store, user_store
-from huntaze.models.database import DatabaseAway, Sessions, build_engine, build_sessions
+from huntaze.models import user_store
+from huntaze.models.database import Sessions, build_engine, build_sessions
 from huntaze.models.users import Scope
 from huntaze.setting_groups import ApifySettings
 from huntaze.settings import GROUPS, Settings, given, load
@@ -161,9 +160,7 @@ async def _start_sandbox(supervisor: Supervisor, environment: dict[str, str], em
         return None
     with HeldPort() as port:
         argv = ("-m", "huntaze.cli.sandbox_ai", "--port", str(port.number))
-        await supervisor.start(
-            _service("sandbox-ai", argv, environment, Stage.STORES, _answers(port.number, "/healthz"))
-        )
+        await supervisor.start(service("sandbox-ai", argv, environment, Stage.STORES, answers(port.number, "/healthz")))
         return f"http://{LOOPBACK}:{port.number}/v1"
 
 
@@ -171,8 +168,8 @@ async def _start_apify(supervisor: Supervisor, environment: dict[str, str], run:
     """The sandbox of scrapers, and the variables that point a fleet at it."""
     with HeldPort() as port:
         argv = ("-m", "huntaze.cli.sandbox_apify", "--port", str(port.number))
-        ready = _answers(port.number, "/healthz")
-        await supervisor.start(_service("sandbox-apify", argv, environment, Stage.STORES, ready))
+        ready = answers(port.number, "/healthz")
+        await supervisor.start(service("sandbox-apify", argv, environment, Stage.STORES, ready))
         return {
             "HUNTAZE_APIFY_BASE_URL": f"http://{LOOPBACK}:{port.number}",
             "HUNTAZE_APIFY_TOKEN": SANDBOX_TOKEN,
@@ -187,7 +184,7 @@ async def _start_processes(
     supervisor: Supervisor, environment: dict[str, str], sessions: Sessions, ports: dict[str, int], *, exactly: bool
 ) -> str:
     """API, dispatcher, workers: what a video needs. Returns the API's URL; puts into `ports` which ones they have."""
-    before = frozenset(await asyncio.to_thread(_nodes, sessions))
+    before = frozenset(await asyncio.to_thread(nodes, sessions))
     with ExitStack() as held, HeldPort(ports["api"]) as port:
         if exactly and port.number != ports["api"]:
             raise PortTaken(ports["api"])
@@ -196,14 +193,14 @@ async def _start_processes(
             environment["HUNTAZE_APIFY_WEBHOOK_URL"] = f"http://{LOOPBACK}:{port.number}"
         own = _with_metrics("dispatcher", environment, ports, held)
         services = [
-            _service("api", ("-m", "huntaze.api"), environment, Stage.DOORS, _answers(port.number, "/readyz")),
-            _service("dispatcher", (*_WORKER, "dispatcher"), own, Stage.WORK, _spoke(sessions, before)),
+            service("api", ("-m", "huntaze.api"), environment, Stage.DOORS, answers(port.number, "/readyz")),
+            service("dispatcher", (*_WORKER, "dispatcher"), own, Stage.WORK, spoke(sessions, before)),
         ]
         for name, queues in WORKERS.items():
             argv = (*_WORKER, "worker", "--queues", queues)
-            ready = _spoke(sessions, before, "worker", tuple(queues.split(",")))
+            ready = spoke(sessions, before, "worker", tuple(queues.split(",")))
             own = _with_metrics(name, environment, ports, held)
-            services.append(_service(name, argv, own, Stage.WORK, ready))
+            services.append(service(name, argv, own, Stage.WORK, ready))
         await supervisor.start(*services)
         return f"http://{LOOPBACK}:{port.number}"
 
@@ -211,13 +208,13 @@ async def _start_processes(
 async def start_operators(supervisor: Supervisor, fleet: Fleet) -> str:
     """Beat and Flower: what a day needs, and no single video. Returns Flower's URL. Raises StackError."""
     environment = {**os.environ, **fleet.environment}
-    before = frozenset(await asyncio.to_thread(_nodes, fleet.sessions))
+    before = frozenset(await asyncio.to_thread(nodes, fleet.sessions))
     with ExitStack() as held, HeldPort(fleet.ports["flower"]) as port:
         environment["HUNTAZE_FLOWER_PORT"] = str(port.number)
         own = _with_metrics("beat", environment, fleet.ports, held)
-        beat = _service("beat", (*_WORKER, "beat"), own, Stage.DOORS, _spoke(fleet.sessions, before, "beat"))
-        answers = _answers(port.number, "/healthcheck")
-        await supervisor.start(beat, _service("flower", (*_WORKER, "flower"), environment, Stage.DOORS, answers))
+        beat = service("beat", (*_WORKER, "beat"), own, Stage.DOORS, spoke(fleet.sessions, before, "beat"))
+        ready = answers(port.number, "/healthcheck")
+        await supervisor.start(beat, service("flower", (*_WORKER, "flower"), environment, Stage.DOORS, ready))
         return f"http://{LOOPBACK}:{port.number}"
 
 
@@ -225,61 +222,3 @@ def _with_metrics(name: str, environment: dict[str, str], ports: dict[str, int],
     """The environment of a process with a port for its own /metrics, which is held until it listens."""
     ports[name] = held.enter_context(HeldPort(ports[name])).number
     return {**environment, "HUNTAZE_WORKER_METRICS_PORT": str(ports[name])}
-
-
-def _spoke(
-    sessions: Sessions, before: frozenset[str], process: str = "dispatcher", queues: tuple[str, ...] = ()
-) -> Probe:
-    """A probe: a process of this kind, which was not there before, has sent its heartbeat."""
-
-    def ask() -> bool:
-        fresh = [one for name, one in _nodes(sessions).items() if name not in before]
-        return any(one.process == process and one.queues == queues for one in fresh)
-
-    return _gently(ask)
-
-
-def _gently(ask: Callable[[], bool]) -> Probe:
-    """A probe that leaves the cores to those who are starting."""
-
-    async def ready() -> bool:
-        await asyncio.sleep(0.1)
-        return await asyncio.to_thread(ask)
-
-    return ready
-
-
-def _nodes(sessions: Sessions) -> dict[str, node_store.Heartbeat]:
-    try:
-        with sessions() as session:
-            return {beat.name: beat for beat in node_store.alive(session)}
-    except DatabaseAway:
-        return {}
-
-
-def _service(name: str, argv: tuple[str, ...], environment: dict[str, str], stage: Stage, ready: Probe) -> Service:
-    return Service(
-        name=name,
-        argv=(sys.executable, *argv),
-        env={**environment, "PYTHONUNBUFFERED": "1"},
-        ready=ready,
-        stage=stage,
-        ready_timeout_s=60.0,
-        stop_timeout_s=4.0 if stage is Stage.WORK else 2.0,
-    )
-
-
-def _answers(port: int, path: str) -> Probe:
-    """A probe: an HTTP GET that is answered with 200."""
-
-    def ask() -> bool:
-        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=1)
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
-    return _gently(ask)
